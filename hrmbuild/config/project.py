@@ -1,0 +1,183 @@
+"""`hrmbuild.yaml` as a strict value: every setting once, with its meaning and the reason for its default."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+SourceKind = Literal["rules", "memos", "tables", "pairs"]
+DEFAULT_LABELS = ("public", "internal", "confidential", "restricted")
+
+
+class Settings(BaseModel):
+    """Base of every block of settings: frozen, unknown keys refused, docstrings become descriptions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True)
+
+
+class CasesConfig(Settings):
+    """Files that hold one marked case each: `% Text` starts a block, the next mark ends it."""
+
+    mark: str = "% "
+    """What a mark line and the lines of a block start with; it is stripped."""
+    blocks: tuple[str, ...]
+    """Blocks to read, in order; all others are recorded as skipped."""
+
+
+class PairsMapping(Settings):
+    """Which fields of a row make instruction and response. Absent: the usual shapes are recognised, and shown."""
+
+    instruction: tuple[str, ...] | None = None
+    """Fields joined by a blank line."""
+    response: str | None = None
+    """Field that holds the response."""
+    response_pattern: str | None = None
+    """Regular expression with one group, applied to the response field: the group is the response, and what stands
+    before it stays in the instruction when the response field is also an instruction field."""
+    condition: str | None = None
+    """Field that holds the condition, or `=direct`, `=cot` … for all rows."""
+    context: str | None = None
+    """Glob of documents shown before every instruction (the statute of a set of cases)."""
+    answer_rule: Literal["whole", "after_hashes"] = "whole"
+    """`after_hashes`: the answer is what follows `####`; the text before it is trained only under `cot`."""
+
+
+class RulesConfig(Settings):
+    """How executable rule sets become scenarios."""
+
+    scenarios: int = Field(default=2000, ge=0)
+    """Scenarios of each rule set as written."""
+    variants: int = Field(default=200, ge=0)
+    """Variants of each rule set (thresholds moved in their declared ranges)."""
+    variant_scenarios: int = Field(default=20, ge=0)
+    """Scenarios of each variant."""
+    boundary_fraction: float = Field(default=0.5, ge=0, le=1)
+    """Share of scenarios at, just below or just above a threshold."""
+    absent_fraction: float = Field(default=0.1, ge=0, le=0.5)
+    """Share of scenarios from which a fact is withheld."""
+
+
+class SourceConfig(Settings):
+    """One entry of `sources`."""
+
+    path: str
+    """Glob, relative to the config's folder (or to `--sources DIR`). A folder is walked."""
+    kind: SourceKind
+    owner: str | None = None
+    """Who answers for these files; freeze wants it."""
+    license: str | None = None
+    """SPDX id, `internal`, or `contract:REF`; freeze wants it. `licence` is accepted."""
+    label: str = "internal"
+    """Sensitivity, one of `labels`."""
+    format: str | None = None
+    """Reader to use; absent: by suffix and content, and shown."""
+    split: Literal["train", "dev", "test"] | None = None
+    """Keeps every pair of these files on one side."""
+    group: str | None = None
+    """Regular expression on the file's path; files with the same first group stay on one side."""
+    stratum: str | None = None
+    """Stratum of the mix; absent: the kind."""
+    repeat: int = Field(default=1, ge=1)
+    """How often an epoch shows each pair."""
+    max_pairs: int | None = Field(default=None, ge=1)
+    """Cap per file; drawn by content key."""
+    closed_book: bool = False
+    """Also make pairs without the deciding text."""
+    effective_from: dt.date | None = None
+    effective_until: dt.date | None = None
+    persons: Literal["role", "keep", "drop"] = "role"
+    """What becomes of names in memo headers."""
+    columns: dict[str, str] = {}
+    """Table columns declared: name -> `key`, `ignore`, `label`, `personal`, `text`, `number`, `date` or a unit as
+    `number:EUR`."""
+    references: dict[str, str] = {}
+    """Foreign keys declared: `orders.customer_id` -> `customers.id`; others are inferred, and shown."""
+    mapping: PairsMapping | None = None
+    cases: CasesConfig | None = None
+    rules: RulesConfig = RulesConfig()
+
+
+class ModelCard(Settings):
+    """What the card of the package needs and no file knows."""
+
+    name: str
+    version: str = "0.1.0"
+    contact: str
+    intended_use: str
+    excluded_use: str
+    license: str = "internal"
+
+
+class TokenizerConfig(Settings):
+    """The tokenizer that freeze trains."""
+
+    vocab_size: int | None = Field(default=None, ge=512, le=65536)
+    """Entries; absent: by the size of the train split, see `tokens.tokenizer`."""
+
+
+class TrainConfig(Settings):
+    """One run."""
+
+    preset: str = "nano"
+    arch: Literal["hrm", "transformer", "trm", "ut", "rins"] = "hrm"
+    steps: int | None = Field(default=None, ge=1)
+    """Optimizer updates; absent: `epochs`."""
+    epochs: float = Field(default=4, gt=0)
+    """The paper's number of passes; used where `steps` is absent."""
+    batch_tokens: int | None = Field(default=None, ge=256)
+    """Tokens a step over all ranks; absent: the preset's."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Absent: the preset's."""
+    final_lr_fraction: float | None = Field(default=None, ge=0, le=1)
+    """Cosine decay to this share of the learning rate; absent: the preset's (the paper's presets stay constant)."""
+    seed: int = 0
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Compute type; `auto` decides by capability and records it."""
+    attention: str = "auto"
+    """Attention kernel; `auto` decides by hardware and records it."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads; absent: the cores this process may use. Recorded: other threads may give other bits."""
+    eval_every_steps: int | None = Field(default=None, ge=1)
+    """Dev loss and exact match; absent: ten times a run."""
+    eval_pairs: int = Field(default=256, ge=1)
+    """Dev pairs scored each time, drawn by id."""
+    checkpoint_every_steps: int | None = Field(default=None, ge=1)
+    """Absent: five times a run."""
+    keep_checkpoints: int = Field(default=2, ge=1)
+
+
+class GatesConfig(Settings):
+    """Thresholds of the gates; they stand in the manifest."""
+
+    max_instruction_bytes: int = Field(default=16384, ge=1)
+    """UTF-8 bytes of NFC text: nothing before freeze depends on a tokenizer."""
+    max_response_bytes: int = Field(default=8192, ge=1)
+
+
+class ProjectConfig(Settings):
+    """`hrmbuild.yaml`."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    """Name of the corpus, in its manifests."""
+    seed: int = Field(default=0, ge=0)
+    """Of every draw: scenarios, wordings, splits, epochs."""
+    as_of: dt.date | None = None
+    """The day that validity is judged by; the clock is never read."""
+    sources: tuple[SourceConfig, ...] = Field(min_length=1)
+    labels: tuple[str, ...] = DEFAULT_LABELS
+    """Sensitivity, lowest first."""
+    templates: str | None = None
+    """Folder of the project's own templates; they stand before the built-in ones of the same name."""
+    gates: GatesConfig = GatesConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    train: TrainConfig = TrainConfig()
+    model: ModelCard | None = None
+
+    @model_validator(mode="after")
+    def _labels_are_declared(self) -> ProjectConfig:
+        for number, source in enumerate(self.sources):
+            if source.label not in self.labels:
+                raise ValueError(f"sources.{number}.label: {source.label!r} is none of labels {list(self.labels)}")
+        return self

@@ -1,0 +1,110 @@
+"""The manifest, format 1: what exactly a model may be trained on. Its file is the canonical JSON, byte for byte.
+
+It holds no clock, host or absolute path: two equal corpora give equal manifests but for the salted roots.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from hrmbuild.records.base import Noun, Sha256
+from hrmbuild.records.source import Source
+
+
+class Roots(Noun):
+    """RFC 6962 roots, one a split. An empty split has the hash of nothing, SHA-256('')."""
+
+    train: Sha256
+    dev: Sha256
+    test: Sha256
+
+
+class Count(Noun):
+    """How much of the corpus falls under one heading."""
+
+    pairs: int = Field(ge=0)
+    instruction_tokens: int = Field(ge=0)
+    """Content tokens of the instructions, control tokens left out."""
+    response_tokens: int = Field(ge=0)
+    """Content tokens of the responses, the end token left out."""
+
+
+class SourceEntry(Noun):
+    """A source file and what came of it."""
+
+    source: Source
+    status: Literal["read", "quarantined"]
+    reason: str | None = None
+    """Why it was quarantined."""
+    records: int = Field(ge=0)
+    skipped: int = Field(ge=0)
+    """Things in it that the reader saw and did not read."""
+    made: int = Field(ge=0)
+    """Occurrences that compilers made from it."""
+    kept: int = Field(ge=0)
+    rejected: int = Field(ge=0)
+    """made = kept + rejected."""
+    reasons: dict[str, int] = {}
+    """Rejections by code, those before a pair was made included."""
+    count: Count
+    """Pairs that have an occurrence in it (a pair with two sources counts in both)."""
+
+
+class Gate(Noun):
+    """A gate with its thresholds and its counts."""
+
+    name: str
+    thresholds: dict[str, str] = {}
+    passed: int = Field(ge=0)
+    rejected: int = Field(ge=0)
+
+
+class TokenizerEntry(Noun):
+    """The tokenizer that freeze trained (or was given)."""
+
+    sha256: Sha256
+    """Of the bytes of `tokenizer.json`."""
+    vocab_size: int
+    """Entries, control tokens included, before padding."""
+    trained_on: Literal["train_split", "given"]
+
+
+class Manifest(Noun):
+    """Format 1."""
+
+    format: Literal[1] = 1
+    hrmbuild: str
+    """Version that froze it."""
+    name: str
+    config_sha256: Sha256
+    """Of the resolved config's canonical JSON."""
+    code_sha256: Sha256
+    """Of the package's source files, by name and hash."""
+    templates_sha256: Sha256
+    seed: int
+    as_of: str | None = None
+    label: str
+    """Highest label of what it contains."""
+    lineage: str
+    """`complete`, or `partial: …` with what is outside."""
+    sources: tuple[SourceEntry, ...]
+    """Sorted by path."""
+    splits: dict[Literal["train", "dev", "test"], Count]
+    strata: dict[str, Count]
+    kinds: dict[str, Count]
+    axes: dict[str, dict[str, int]]
+    """Held-out pairs by split and axis."""
+    gates: tuple[Gate, ...]
+    rejections: dict[str, int]
+    """By code, over all sources."""
+    tokenizer: TokenizerEntry
+    content_roots: Roots
+    """Over unsalted rows, leaves ordered by pair id."""
+    content_root: Sha256
+    """H(0x02 || train || dev || test) of the content roots."""
+    roots: Roots
+    """Over salted rows, leaves ordered by leaf hash: what is signed and shown outside."""
+    evidence: dict[str, Sha256]
+    """Files of the evidence pack beside the manifest, by name."""
