@@ -14,7 +14,9 @@ DEFAULT_LABELS = ("public", "internal", "confidential", "restricted")
 class Settings(BaseModel):
     """Base of every block of settings: frozen, unknown keys refused, docstrings become descriptions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True
+    )
 
 
 class CasesConfig(Settings):
@@ -179,5 +181,7 @@ class ProjectConfig(Settings):
     def _labels_are_declared(self) -> ProjectConfig:
         for number, source in enumerate(self.sources):
             if source.label not in self.labels:
-                raise ValueError(f"sources.{number}.label: {source.label!r} is none of labels {list(self.labels)}")
+                raise ValueError(
+                    f"sources.{number}.label: {source.label!r} is none of labels {list(self.labels)}"
+                )
         return self

@@ -1,0 +1,217 @@
+"""From `hrmbuild.yaml` to a checked project: found by walking up, strict, every problem at once with its line.
+
+Owns discovery and the messages about settings. It must not open any source or artifact.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from hrmbuild.config.project import ProjectConfig
+from hrmbuild.config.yaml_lines import Positioned, parse_yaml
+from hrmbuild.errors import ConfigError, HrmbuildError, UsageError, raise_all
+from hrmbuild.fingerprint import hash_value
+
+CONFIG_NAME = "hrmbuild.yaml"
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A config with the folders that its relative paths mean."""
+
+    config: ProjectConfig
+    config_path: Path
+    folder: Path
+    """Source paths start here: the config's folder, or `--sources DIR`."""
+    work: Path
+    """Corpus, manifests, runs and packages stand here: the config's folder, or `--work DIR`."""
+    source_lines: tuple[int, ...] = field(default=())
+    """Line of each entry of `sources`."""
+
+    @property
+    def config_sha256(self) -> str:
+        """Hash of the resolved config: equal settings, equal hash, wherever the file lies."""
+        return hash_value(canonical_settings(self.config))
+
+    @property
+    def corpus_path(self) -> Path:
+        """The DuckDB file."""
+        return self.work / "corpus.duckdb"
+
+    @property
+    def manifests_folder(self) -> Path:
+        """One folder a frozen corpus."""
+        return self.work / "manifests"
+
+    @property
+    def runs_folder(self) -> Path:
+        """One folder a training run."""
+        return self.work / "runs"
+
+    @property
+    def packages_folder(self) -> Path:
+        """One folder a packaged model."""
+        return self.work / "packages"
+
+    def declared_by(self, entry: int) -> str:
+        """`hrmbuild.yaml:12` for entry number `entry` of `sources`, 0-based."""
+        line = self.source_lines[entry] if entry < len(self.source_lines) else 1
+        return f"{self.config_path.name}:{line}"
+
+
+def canonical_settings(settings: BaseModel) -> dict[str, Any]:
+    """Settings as canonical JSON can hold them: defaults filled in, absent keys left out, floats as decimal text."""
+    return _without_floats(settings.model_dump(mode="json", exclude_none=True))
+
+
+def _without_floats(value: Any) -> Any:
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, dict):
+        return {key: _without_floats(child) for key, child in value.items()}
+    return [_without_floats(child) for child in value] if isinstance(value, list) else value
+
+
+def find_config(start: Path) -> Path | None:
+    """The nearest `hrmbuild.yaml` in `start` or above it."""
+    folder = start.resolve()
+    for candidate in (folder, *folder.parents):
+        if (candidate / CONFIG_NAME).is_file():
+            return candidate / CONFIG_NAME
+    return None
+
+
+def load_project(config: Path | None, *, sources: Path | None = None, work: Path | None = None) -> Project:
+    """Find, read and check the settings.
+
+    Raises:
+        UsageError: `config.not_found`, `config.no_folder`.
+        ConfigError: everything wrong inside the file, all at once.
+    """
+    path = config if config is not None else find_config(Path.cwd())
+    if path is None:
+        raise UsageError(
+            "config.not_found",
+            f"there is no {CONFIG_NAME} here or in any folder above",
+            where=".",
+            fix="change to a project's folder, give --config FILE, or start one: hrmbuild init DIR --demo",
+        )
+    positioned = parse_yaml(_read_settings(path), name=path.name)
+    settings = validate_settings(ProjectConfig, positioned, name=path.name)
+    folder = path.resolve().parent
+    return Project(
+        config=settings,
+        config_path=path.resolve(),
+        folder=_existing_folder(sources, "--sources") or folder,
+        work=work.resolve() if work else folder,
+        source_lines=tuple(positioned.place_of(("sources", i))[0] for i in range(len(settings.sources))),
+    )
+
+
+def _read_settings(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UsageError(
+            "config.not_found",
+            "this file does not exist",
+            where=str(path),
+            fix="check the path after --config",
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            "config.not_utf8",
+            "the settings are not UTF-8 text",
+            where=str(path),
+            fix="save the file as UTF-8",
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            "config.unreadable", f"cannot read the settings: {error.strerror}", where=str(path),
+            fix="check that it is a file and its permissions",
+        ) from error  # fmt: skip
+
+
+def _existing_folder(folder: Path | None, flag: str) -> Path | None:
+    if folder is None:
+        return None
+    if not folder.is_dir():
+        raise UsageError("config.no_folder", "this folder does not exist", where=f"{flag} {folder}",
+                         fix="check the path")  # fmt: skip
+    return folder.resolve()
+
+
+def validate_settings(model: type[Model], positioned: Positioned, *, name: str) -> Model:
+    """Check parsed YAML against a strict model; every problem is named with line and column."""
+    value = _normalised(positioned.value)
+    if not isinstance(value, dict):
+        raise ConfigError("config.empty", "the file holds no settings", where=name,
+                          fix="see the commented example: hrmbuild init DIR --demo")  # fmt: skip
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        problems: list[HrmbuildError] = [
+            _problem(detail, model=model, positioned=positioned, name=name) for detail in error.errors()
+        ]
+        raise_all(problems)
+        raise
+
+
+def _normalised(value: Any) -> Any:
+    """`licence` means `license`, in each source and in the model's card."""
+    if isinstance(value, dict):
+        return {("license" if key == "licence" else str(key)): _normalised(v) for key, v in value.items()}
+    return [_normalised(child) for child in value] if isinstance(value, list) else value
+
+
+def _problem(detail: Any, *, model: type[BaseModel], positioned: Positioned, name: str) -> ConfigError:
+    path = tuple(detail["loc"])
+    line, column = positioned.place_of(tuple(part if isinstance(part, int) else str(part) for part in path))
+    where = f"{name}:{line}:{column}"
+    dotted = ".".join(str(part) for part in path)
+    if detail["type"] == "extra_forbidden":
+        return _unknown_key(path, model=model, where=where)
+    if detail["type"] == "missing":
+        return ConfigError("config.missing_key", f"{dotted} is missing", where=where, fix=f"add {path[-1]!r}")
+    message = detail["msg"].removeprefix("Value error, ")
+    what = f"{dotted}: {message}" if dotted else message
+    got = detail.get("input")
+    why = f"it is {got!r}" if isinstance(got, str | int | float | bool) else None
+    return ConfigError("config.bad_value", what, where=where, why=why, fix="correct the value")
+
+
+def _unknown_key(path: tuple[Any, ...], *, model: type[BaseModel], where: str) -> ConfigError:
+    known = _keys_at(model, path[:-1])
+    nearest = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
+    fix = f"did you mean {nearest[0]!r}?" if nearest else f"the keys here are: {', '.join(known)}"
+    dotted = ".".join(str(part) for part in path)
+    return ConfigError("config.unknown_key", f"{dotted} is no setting", where=where, fix=fix)
+
+
+def _keys_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    """Field names of the block at `path`, found by walking the annotations."""
+    block: Any = model
+    for part in path:
+        if isinstance(part, int):
+            continue
+        field_info = block.model_fields.get(part) if hasattr(block, "model_fields") else None
+        block = _block_in(field_info.annotation) if field_info else None
+        if block is None:
+            return []
+    return sorted(block.model_fields)
+
+
+def _block_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _block_in(inner)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,38 @@
+"""How long work reports itself: stages with counts. The command line renders it on stderr; the library never prints."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Receives what happens; rate and time left are the receiver's business."""
+
+    def stage(self, name: str, *, total: int | None, unit: str) -> None:
+        """A stage begins: `total` units are expected, None where nobody knows."""
+        ...
+
+    def advance(self, n: int = 1, *, note: str = "") -> None:
+        """`n` more units are done; `note` is shown beside the rate (`loss 0.41 k 5`)."""
+        ...
+
+    def message(self, text: str) -> None:
+        """One line that stays: a choice that was made, a warning."""
+        ...
+
+
+class SilentProgress:
+    """Keeps the messages and shows nothing: for libraries and tests."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def stage(self, name: str, *, total: int | None, unit: str) -> None:
+        """Nothing to show."""
+
+    def advance(self, n: int = 1, *, note: str = "") -> None:
+        """Nothing to show."""
+
+    def message(self, text: str) -> None:
+        """Keep the line."""
+        self.messages.append(text)
