@@ -1,0 +1,140 @@
+"""What every architecture shares: embedding, head, running a stack, training forward, prefill and decode.
+
+Owns the way from token ids to hidden states and logits around an abstract core. It must not know ranks, optimizers or
+files. Sub-classes give the stacks and `_core`: in which order they are applied.
+
+Shapes: T tokens of the pack, B sequences being decoded, D width, V padded vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hrmbuild.config.model import ModelConfig
+from hrmbuild.model.cache import KVCache
+from hrmbuild.model.layers import Attend, Block, BlockWeights, Rope, Stack, rope_table
+from hrmbuild.model.layout import PackLayout, build_layout
+from hrmbuild.model.loss import ResponseLoss, response_loss
+
+AttendAt = Callable[[int], Attend]
+"""Cache slot (application x layer) -> the attention to use there."""
+
+
+class Run:
+    """One pass over one pack: applies stacks, counts applications, and switches recording on and off."""
+
+    def __init__(
+        self, rope: Rope, attend_at: AttendAt, *, weights: dict[Block, BlockWeights], grad: bool
+    ) -> None:
+        self._rope, self._attend_at, self._weights, self._grad = rope, attend_at, weights, grad
+        self._slot = 0
+
+    def apply(self, stack: Stack, x_TD: Tensor, *, recorded: bool = True) -> Tensor:
+        """The stack's blocks and exit norm; without `recorded` no graph is kept."""
+        with nullcontext() if recorded or not self._grad else torch.no_grad():
+            for block in stack.layers:
+                x_TD = block(x_TD, self._rope, self._attend_at(self._slot), self._weights.get(block))
+                self._slot += 1
+            return stack.exit_norm(x_TD)
+
+
+class Core(nn.Module):
+    """Embedding and stacks: what the released weights call `model`."""
+
+    def __init__(self, config: ModelConfig, stacks: dict[str, int]) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        for name, n_layers in stacks.items():
+            self.add_module(name, Stack(config, n_layers))
+
+
+class LanguageModel(nn.Module):
+    """A core between one embedding and one untied head.
+
+    `compute_dtype` casts each matrix once per pass; None computes in the parameters' own dtype, which is right when
+    they are already low precision or when a sharding wrapper casts them.
+    """
+
+    def __init__(self, config: ModelConfig, stacks: dict[str, int]) -> None:
+        super().__init__()
+        self.config = config
+        self.compute_dtype: torch.dtype | None = None
+        self.model = Core(config, stacks)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+    @property
+    def n_cache_slots(self) -> int:
+        """Applications x layers: keys and values kept for each token."""
+        raise NotImplementedError
+
+    def _core(self, embedded_TD: Tensor, run: Run, *, k: int | None) -> Tensor:
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def init_weights(self, seed: int) -> None:
+        """LeCun normal truncated at 3 sigma, embedding and head with std 1/sqrt(d), states with std 1."""
+        generator = torch.Generator().manual_seed(seed)
+        named = [*self.named_parameters(), *self.named_buffers()]
+        for name, tensor in sorted(named, key=lambda pair: pair[0]):
+            std = 1.0 if name.endswith("z_L_init") else tensor.shape[-1] ** -0.5
+            drawn = torch.empty(tensor.shape)
+            tensor.copy_(nn.init.trunc_normal_(drawn, std=std, a=-3 * std, b=3 * std, generator=generator))
+
+    def forward(self, token_ids_T: Tensor, labels_T: Tensor, layout: PackLayout, k: int) -> ResponseLoss:
+        """One training pass: sums over the pack. Written as `forward` so that data-parallel wrappers see it."""
+        return response_loss(self, self.forward_hidden(token_ids_T, layout, k=k), labels_T, layout)
+
+    def forward_hidden(self, token_ids_T: Tensor, layout: PackLayout, *, k: int | None = None) -> Tensor:
+        """Hidden states [T, D] in token order; k stack applications record a graph (None or 0: all of them)."""
+        return self._hidden(token_ids_T, layout, lambda slot: layout.plan.attend, k=k)
+
+    def head(self, hidden_TD: Tensor) -> Tensor:
+        """Logits [T, V] in the hidden states' dtype."""
+        return F.linear(hidden_TD, self.lm_head.weight.to(hidden_TD.dtype))
+
+    def new_cache(self, n_sequences: int, capacity_tokens: int) -> KVCache:
+        """An empty cache for `n_sequences` sequences of up to `capacity_tokens` tokens each."""
+        weight = self.lm_head.weight
+        shape = (self.n_cache_slots, n_sequences, self.config.n_heads, capacity_tokens, self.config.head_dim)
+        return KVCache(shape, dtype=self.compute_dtype or weight.dtype, device=weight.device)
+
+    @torch.no_grad()
+    def prefill(self, token_ids_T: Tensor, prefix_lengths: Sequence[int], cache: KVCache) -> Tensor:
+        """Read whole prompts, one after the other in `token_ids_T`; logits [B, V] at each last prefix token."""
+        dtype = self.compute_dtype or self.lm_head.weight.dtype
+        no_responses = [0] * len(prefix_lengths)
+        layout = build_layout(prefix_lengths, no_responses, device=token_ids_T.device, dtype=dtype)
+        cache.start(prefix_lengths)
+        hidden_TD = self._hidden(token_ids_T, layout, cache.prefill_attention(layout), k=None)
+        return self.head(hidden_TD[layout.last_prefix])
+
+    @torch.no_grad()
+    def decode(self, token_ids_B: Tensor, cache: KVCache) -> Tensor:
+        """Append one token to every sequence of the cache; logits [B, V] for the next."""
+        positions_B, attend_at = cache.step()
+        embedded_BD = self._embed(token_ids_B)
+        return self.head(self._core(embedded_BD, self._run(positions_B, attend_at), k=None))
+
+    def _hidden(
+        self, token_ids_T: Tensor, layout: PackLayout, attend_at: AttendAt, *, k: int | None
+    ) -> Tensor:
+        run = self._run(layout.positions_slots, attend_at)
+        embedded = self._embed(layout.to_slots(token_ids_T))
+        return layout.to_tokens(self._core(embedded, run, k=k or None))
+
+    def _embed(self, token_ids: Tensor) -> Tensor:
+        embedded = self.model.embed_tokens(token_ids) * self.config.embedding_scale
+        return embedded if self.compute_dtype is None else embedded.to(self.compute_dtype)
+
+    def _run(self, positions: Tensor, attend_at: AttendAt) -> Run:
+        rope = rope_table(positions, head_dim=self.config.head_dim, theta=self.config.rope_theta)
+        weights: dict[Block, BlockWeights] = {}
+        if self.compute_dtype not in (None, self.lm_head.weight.dtype):
+            blocks = [block for block in self.modules() if isinstance(block, Block)]
+            weights = {block: block.weights(self.compute_dtype) for block in blocks}
+        return Run(rope, attend_at, weights=weights, grad=torch.is_grad_enabled())
