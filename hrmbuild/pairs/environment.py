@@ -1,0 +1,130 @@
+"""The sandbox in which templates become text: strict, without autoescape, blind to all but the values it is given.
+
+Owns finding, rendering and hashing templates. It must not decide which template is used (the compilers draw that) and
+must never compile text that came from a document: documents are values, templates are files of the project.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import BaseLoader, StrictUndefined, Template, TemplateError, TemplateNotFound
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from hrmbuild.errors import ConfigError
+from hrmbuild.fingerprint import hash_value, sha256_hex
+
+_SUFFIX = ".j2"
+
+
+class _FolderText(BaseLoader):
+    """Hands Jinja2 the texts that `Templates` found, so that no template can name a file outside its folders."""
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        self._texts = texts
+
+    def get_source(self, environment: object, template: str) -> tuple[str, str | None, None]:
+        if template not in self._texts:
+            raise TemplateNotFound(template)
+        return self._texts[template], None, None
+
+
+class Templates:
+    """All templates of some folders, by name (`tables/sum/mail_1.j2`).
+
+    Args:
+        folders: the project's own folder first, then the built-in one: the first that has a name wins. Everything is
+            read here, once, so that a file changed during a run changes nothing and every hash is of what was used.
+    """
+
+    def __init__(self, folders: list[Path]) -> None:
+        self._texts = _read_folders(folders)
+        self._sha256 = {name: sha256_hex(text.encode()) for name, text in self._texts.items()}
+        self._environment = ImmutableSandboxedEnvironment(
+            loader=_FolderText(self._texts), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        )
+        self._compiled: dict[str, Template] = {}
+
+    def render(self, name: str, **values: object) -> str:
+        """The text of one template. The last newline of its file does not count.
+
+        Raises:
+            ConfigError: no such template (`templates.missing`), a value that the template asks for is missing or the
+                sandbox refuses what it does (`templates.refused`), or it cannot be parsed (`templates.syntax`).
+        """
+        template = self._template(name)
+        try:
+            return template.render(**values)
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise ConfigError(
+                "templates.refused",
+                f"the template cannot be rendered: {error}",
+                where=f"templates/{name}",
+                fix=f"use only the values it is given: {', '.join(sorted(values))}",
+            ) from error
+
+    def _template(self, name: str) -> Template:
+        if name not in self._texts:
+            raise ConfigError(
+                "templates.missing",
+                f"there is no template {name}",
+                where=f"templates/{name}",
+                fix="add the file, or correct the name of the kind of question",
+            )
+        if name not in self._compiled:
+            self._compiled[name] = self._compile(name)
+        return self._compiled[name]
+
+    def _compile(self, name: str) -> Template:
+        try:
+            return self._environment.get_template(name)
+        except TemplateError as error:
+            line = getattr(error, "lineno", None)
+            raise ConfigError(
+                "templates.syntax",
+                f"the template cannot be parsed: {error.message}",
+                where=f"templates/{name}" + (f":{line}" if line else ""),
+                fix="correct the Jinja2 syntax",
+            ) from error
+
+    def sha256(self, name: str) -> str:
+        """SHA-256 of the template's bytes.
+
+        Raises:
+            ConfigError: no such template.
+        """
+        self._template(name)
+        return self._sha256[name]
+
+    def wordings(self, kind: str) -> list[str]:
+        """Names of the wordings of a kind (`tables/sum` or `tables.sum`), sorted; empty when it has none."""
+        folder = kind.replace(".", "/") + "/"
+        return sorted(n for n in self._texts if n.startswith(folder) and "/" not in n[len(folder) :])
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        return sorted(self._texts)
+
+    def tree_sha256(self) -> str:
+        """One hash over all names and texts: it changes when any template does."""
+        return hash_value([[name, self._sha256[name]] for name in self.names()])
+
+
+def _read_folders(folders: list[Path]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for folder in folders:
+        for path in sorted(folder.rglob("*" + _SUFFIX)):
+            texts.setdefault(path.relative_to(folder).as_posix(), _read_template(path, folder))
+    return texts
+
+
+def _read_template(path: Path, folder: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            "templates.encoding",
+            "the template is not UTF-8",
+            where=f"templates/{path.relative_to(folder).as_posix()}",
+            fix="save it as UTF-8",
+        ) from error
