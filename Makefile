@@ -1,0 +1,82 @@
+# Every way to build, try, test and measure hrmbuild. `make help` lists them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+HRMBUILD := $(abspath $(BIN))/hrmbuild
+DEMO ?= build/demo
+FULL ?= build/demo-full
+FULL_STEPS ?= 6000
+DATA ?= ../shared/data
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-arch chaos bundle wheel gpu-smoke clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(BIN)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+install: $(BIN)/.installed ## a virtual environment in .venv with the pinned versions
+
+demo: install ## the whole road on the example company, on a CPU, in minutes
+	@test -f $(DEMO)/hrmbuild.yaml || $(HRMBUILD) init $(DEMO) --demo
+	cd $(DEMO) && $(HRMBUILD) build
+	cd $(DEMO) && $(HRMBUILD) eval --split test --show 3
+
+demo-full: install ## the same with the steps that the weak axes need (at most 80 CPU-minutes)
+	@test -f $(FULL)/hrmbuild.yaml || $(HRMBUILD) init $(FULL) --demo
+	cd $(FULL) && $(HRMBUILD) build --steps $(FULL_STEPS)
+	cd $(FULL) && $(HRMBUILD) eval --split test --show 3
+
+real: install ## the same road on real documents: DATA=FOLDER (the layout of examples/real-data.yaml)
+	$(HRMBUILD) build --config examples/real-data.yaml --sources $(DATA) --work build/real-data
+
+test: install ## the fast tests
+	$(BIN)/python -m pytest -n 2
+
+slow: install ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+$(BIN)/.installed-dev: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+check: $(BIN)/.installed-dev ## format, lint, types, schemas and golden files fresh, fast tests
+	$(BIN)/ruff format --check hrmbuild tests
+	$(BIN)/ruff check hrmbuild tests
+	$(BIN)/pyright
+	$(BIN)/python -m hrmbuild.records.schemas --check
+	$(BIN)/python -m pytest -n 2
+
+format: $(BIN)/.installed-dev ## put the code into its one format
+	$(BIN)/ruff format hrmbuild tests
+	$(BIN)/ruff check --fix hrmbuild tests
+
+schemas: install ## write schemas/*.json again from the records
+	$(BIN)/python -m hrmbuild.records.schemas
+
+bench: bench-train bench-arch ## every benchmark, side by side, each ending in one JSON line
+
+bench-train: install ## our training step against transformers' class, same weights and batches
+	$(BIN)/python tests/benchmarks/bench_train.py
+
+bench-arch: install ## HRM, Transformer and TRM at matched FLOPs on the example rules (half an hour, resumable)
+	$(BIN)/python tests/benchmarks/bench_arch.py
+
+chaos: install ## kills at random moments, full disks (minutes)
+	$(BIN)/python -m pytest -m chaos
+
+bundle: $(BIN)/.installed-dev ## a wheelhouse with hashes and a CycloneDX list, for machines without a network
+	$(BIN)/python .ci/bundle.py build/bundle
+
+wheel: $(BIN)/.installed-dev ## the wheel alone, into build/wheel
+	$(BIN)/python -m build --wheel --outdir build/wheel .
+
+gpu-smoke: install ## on one GPU, at most ten minutes: kernel self-tests, preset B, a kill, a resume, tokens/s
+	$(BIN)/python tests/benchmarks/gpu_smoke.py
+
+clean: ## remove what these targets made (not .venv)
+	rm -rf build

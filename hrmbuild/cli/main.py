@@ -1,0 +1,112 @@
+"""The `hrmbuild` command: its table of subcommands, and the one place where errors become messages and exit statuses.
+
+Owns dispatch and reporting of failures. It must not import torch, duckdb or polars: commands do that inside.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from hrmbuild import __version__
+from hrmbuild.cli import corpus, model, project
+from hrmbuild.errors import HrmbuildError
+
+BUG_STATUS = 70
+
+app = typer.Typer(
+    name="hrmbuild",
+    help="Rules, memos and tables in; a verified HRM-Text model, trained from scratch, out.",
+    no_args_is_help=False,
+    invoke_without_command=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+project.register(app)
+corpus.register(app)
+model.register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def overview(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Without a command: shows each stage of the project as fresh, stale or missing, and the next command."""
+    if context.invoked_subcommand is None:
+        project.show_stages(as_json=as_json)
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command line and return its exit status; never raises for a user's mistake."""
+    as_json = "--json" in arguments
+    try:
+        status = app(args=arguments, standalone_mode=False, prog_name="hrmbuild")
+    except HrmbuildError as error:
+        _report(error.as_dict(), text=str(error), as_json=as_json)
+        return error.exit_status
+    except TyperException as error:
+        return _usage_error(error, as_json=as_json)
+    except KeyboardInterrupt:
+        interrupted = "interrupted; what was reported done is kept, run the same command again to go on"
+        _report({"code": "interrupted", "what": interrupted}, text=interrupted, as_json=as_json)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): that is its right, and stdout must not complain at exit.
+        sys.stdout = sys.stderr
+        return 1
+    except Exception:  # noqa: BLE001 - the contract: any other error is our bug, reported as such with status 70
+        return _report_bug(as_json=as_json)
+    return int(status or 0)
+
+
+def _usage_error(error: TyperException, *, as_json: bool) -> int:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "hrmbuild"
+    what = error.format_message()
+    fix = f"see: {command} --help"
+    _report({"code": "usage.arguments", "what": what, "where": command, "fix": fix},
+            text=f"{command}: {what}\n  {fix}", as_json=as_json)  # fmt: skip
+    return 2
+
+
+def _report_bug(*, as_json: bool) -> int:
+    trace = traceback.format_exc()
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="hrmbuild-bug-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        log.write(trace)
+    last = trace.strip().splitlines()[-1]
+    fix = f"please report it with {Path(log.name)}"
+    _report({"code": "internal.bug", "what": last, "where": log.name, "fix": fix},
+            text=f"{trace}\nThis is a fault of hrmbuild, not yours: {fix}", as_json=as_json)  # fmt: skip
+    return BUG_STATUS
+
+
+def _report(error: dict[str, object], *, text: str, as_json: bool) -> None:
+    if as_json:
+        full = {"code": None, "what": None, "where": None, "why": None, "fix": None, "more": []} | error
+        print(json.dumps({"error": full}, ensure_ascii=False))
+    print(f"error: {text}", file=sys.stderr)
+
+
+def run() -> None:
+    """Entry point of the installed script."""
+    sys.exit(main(sys.argv[1:]))
