@@ -6,7 +6,7 @@ Layers are counted per stack: the paper's "32 layers" of XL are 16 here, twice.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -52,39 +52,29 @@ class Preset(BaseModel):
         )
 
 
-def _preset(
-    name: str,
-    layers: int,
-    width: int,
-    heads: int,
-    *,
-    context: int,
-    batch: int,
-    rate: float,
-    dtype: StorageDtype,
-) -> Preset:
-    return Preset(
-        name=name,
-        layers_per_stack=layers,
-        hidden_size=width,
-        n_heads=heads,
-        head_dim=width // heads,
-        context_tokens=context,
-        batch_tokens=batch,
-        learning_rate=rate,
-        storage_dtype=dtype,
-    )
+def _preset(name: str, *, layers: int, width: int, heads: int, **training: Any) -> Preset:
+    shape = {"layers_per_stack": layers, "hidden_size": width, "n_heads": heads, "head_dim": width // heads}
+    return Preset(name=name, **shape, **training)
+
+
+def _row(context_tokens: int, batch_tokens: int, learning_rate: float, storage_dtype: StorageDtype) -> dict[str, Any]:
+    return {
+        "context_tokens": context_tokens,
+        "batch_tokens": batch_tokens,
+        "learning_rate": learning_rate,
+        "storage_dtype": storage_dtype,
+    }
 
 
 _TABLE = (
-    _preset("nano", 2, 128, 2, context=512, batch=4_096, rate=2e-3, dtype="float32"),
-    _preset("tiny", 4, 256, 4, context=1_024, batch=8_192, rate=1e-3, dtype="float32"),
-    _preset("small", 8, 512, 8, context=2_048, batch=32_768, rate=6e-4, dtype="float32"),
-    _preset("B", 6, 1024, 8, context=4_096, batch=131_072, rate=3e-4, dtype="bfloat16"),
-    _preset("L", 12, 1280, 10, context=4_096, batch=172_032, rate=2.5e-4, dtype="bfloat16"),
-    _preset("XL", 16, 1536, 12, context=4_096, batch=196_608, rate=2.2e-4, dtype="bfloat16"),
-    _preset("XXL", 36, 1792, 14, context=4_096, batch=262_144, rate=1.8e-4, dtype="bfloat16"),
-    _preset("XXL_wide", 16, 2560, 20, context=4_096, batch=262_144, rate=1.6e-4, dtype="bfloat16"),
+    _preset("nano", layers=2, width=128, heads=2, **_row(512, 4_096, 2e-3, "float32")),
+    _preset("tiny", layers=4, width=256, heads=4, **_row(1_024, 8_192, 1e-3, "float32")),
+    _preset("small", layers=8, width=512, heads=8, **_row(2_048, 32_768, 6e-4, "float32")),
+    _preset("B", layers=6, width=1024, heads=8, **_row(4_096, 131_072, 3e-4, "bfloat16")),
+    _preset("L", layers=12, width=1280, heads=10, **_row(4_096, 172_032, 2.5e-4, "bfloat16")),
+    _preset("XL", layers=16, width=1536, heads=12, **_row(4_096, 196_608, 2.2e-4, "bfloat16")),
+    _preset("XXL", layers=36, width=1792, heads=14, **_row(4_096, 262_144, 1.8e-4, "bfloat16")),
+    _preset("XXL_wide", layers=16, width=2560, heads=20, **_row(4_096, 262_144, 1.6e-4, "bfloat16")),
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _TABLE}

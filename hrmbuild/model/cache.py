@@ -21,9 +21,7 @@ from hrmbuild.model.layout import PackLayout
 class KVCache:
     """Starts empty; `LanguageModel.prefill` fills it, `LanguageModel.decode` appends to it."""
 
-    def __init__(
-        self, shape: tuple[int, int, int, int, int], *, dtype: torch.dtype, device: torch.device
-    ) -> None:
+    def __init__(self, shape: tuple[int, int, int, int, int], *, dtype: torch.dtype, device: torch.device) -> None:
         self._keys = torch.zeros(shape, dtype=dtype, device=device)
         self._values = torch.zeros(shape, dtype=dtype, device=device)
         self._lengths = [0] * shape[1]

@@ -28,9 +28,7 @@ AttendAt = Callable[[int], Attend]
 class Run:
     """One pass over one pack: applies stacks, counts applications, and switches recording on and off."""
 
-    def __init__(
-        self, rope: Rope, attend_at: AttendAt, *, weights: dict[Block, BlockWeights], grad: bool
-    ) -> None:
+    def __init__(self, rope: Rope, attend_at: AttendAt, *, weights: dict[Block, BlockWeights], grad: bool) -> None:
         self._rope, self._attend_at, self._weights, self._grad = rope, attend_at, weights, grad
         self._slot = 0
 
@@ -120,9 +118,7 @@ class LanguageModel(nn.Module):
         embedded_BD = self._embed(token_ids_B)
         return self.head(self._core(embedded_BD, self._run(positions_B, attend_at), k=None))
 
-    def _hidden(
-        self, token_ids_T: Tensor, layout: PackLayout, attend_at: AttendAt, *, k: int | None
-    ) -> Tensor:
+    def _hidden(self, token_ids_T: Tensor, layout: PackLayout, attend_at: AttendAt, *, k: int | None) -> Tensor:
         run = self._run(layout.positions_slots, attend_at)
         embedded = self._embed(layout.to_slots(token_ids_T))
         return layout.to_tokens(self._core(embedded, run, k=k or None))

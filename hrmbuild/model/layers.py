@@ -85,9 +85,7 @@ class Block(nn.Module):
         own = (self.attn.gqkv_proj, self.attn.o_proj, self.mlp.gate_up_proj, self.mlp.down_proj)
         return BlockWeights(*(linear.weight if dtype is None else linear.weight.to(dtype) for linear in own))
 
-    def forward(
-        self, x_TD: Tensor, rope: Rope, attend: Attend, weights: BlockWeights | None = None
-    ) -> Tensor:
+    def forward(self, x_TD: Tensor, rope: Rope, attend: Attend, weights: BlockWeights | None = None) -> Tensor:
         """[T, D] to [T, D]; `weights` replaces the own matrices by a copy in another dtype."""
         w = self.weights() if weights is None else weights
         heads = rms_norm(x_TD, self.eps).matmul(w.gqkv.t()).unflatten(-1, (4, self.n_heads, -1))

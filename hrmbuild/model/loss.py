@@ -69,11 +69,7 @@ class _HeadCrossEntropy(torch.autograd.Function):
             at_label = labels[:, None]
             loss_sum += (log_normalizer - logits.gather(1, at_label)).sum()
             if grad_RD is not None and grad_VD is not None:
-                grad = (
-                    (logits - log_normalizer)
-                    .exp_()
-                    .scatter_add_(1, at_label, logits.new_full(at_label.shape, -1))
-                )
+                grad = (logits - log_normalizer).exp_().scatter_add_(1, at_label, logits.new_full(at_label.shape, -1))
                 grad = grad.to(rows.dtype)
                 torch.mm(grad, compute_VD, out=grad_RD[start : start + n_rows])
                 grad_VD += grad.t().mm(rows)

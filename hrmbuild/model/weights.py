@@ -21,8 +21,7 @@ from hrmbuild.errors import InputError
 State = dict[str, Tensor]
 
 _FUSED = {
-    "attn.gqkv_proj.weight": ("self_attn.gate_proj.weight", "self_attn.q_proj.weight")
-    + ("self_attn.k_proj.weight", "self_attn.v_proj.weight"),
+    "attn.gqkv_proj.weight": tuple(f"self_attn.{part}_proj.weight" for part in ("gate", "q", "k", "v")),
     "attn.o_proj.weight": ("self_attn.o_proj.weight",),
     "mlp.gate_up_proj.weight": ("mlp.gate_proj.weight", "mlp.up_proj.weight"),
     "mlp.down_proj.weight": ("mlp.down_proj.weight",),
@@ -48,10 +47,7 @@ def split_layout(state: Mapping[str, Tensor]) -> State:
         suffix = _suffix(name, _FUSED)
         parts = _FUSED.get(suffix, (suffix,))
         stem = name.removesuffix(suffix)
-        out |= {
-            stem + part: piece.contiguous()
-            for part, piece in zip(parts, tensor.chunk(len(parts)), strict=True)
-        }
+        out |= {stem + part: piece.contiguous() for part, piece in zip(parts, tensor.chunk(len(parts)), strict=True)}
     return dict(sorted(out.items()))
 
 
