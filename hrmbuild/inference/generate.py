@@ -1,0 +1,117 @@
+"""From prompts to answers: one prefill a batch, then one token a step for every sequence that has not ended.
+
+Owns batching, stopping and the refusal of prompts that do not fit the context: nothing is ever cut. It must not load
+files nor score answers.
+
+Batches take prompts of similar length, so that few cache positions are idle; sequences that have ended leave the batch
+as soon as half of it is idle (leaving copies the cache, about the cost of a few steps).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from hrmbuild.errors import UsageError
+from hrmbuild.inference.sampling import Choose, greedy
+from hrmbuild.model.language_model import LanguageModel
+
+MAX_NEW_TOKENS = 256
+"""Default bound of an answer: several times the longest response of the kinds that compilers write."""
+BATCH_SIZE = 16
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far generation goes."""
+
+    max_new_tokens: int = MAX_NEW_TOKENS
+    """Bound of each answer, the end token included; the context bounds it too."""
+    batch_size: int = BATCH_SIZE
+    """Sequences that are decoded together."""
+
+
+def check_prompt(n_tokens: int, *, context_tokens: int, where: str | None = None) -> None:
+    """Refuse a prompt that leaves no room for an answer.
+
+    Raises:
+        UsageError: `ask.prompt_too_long`.
+    """
+    if n_tokens >= context_tokens:
+        raise UsageError(
+            "ask.prompt_too_long",
+            f"the prompt has {n_tokens:,} tokens, the model's context holds {context_tokens:,} with the answer",
+            where=where,
+            why="cutting it would answer another question than the one that was asked",
+            fix="show a shorter text with the question, or train with a longer context",
+        )
+
+
+@torch.inference_mode()
+def generate_ids(
+    model: LanguageModel,
+    prefixes: Sequence[Sequence[int]],
+    *,
+    end_id: int,
+    limits: Limits = Limits(),
+    choose: Choose = greedy,
+) -> list[list[int]]:
+    """Answer token ids for each prefix, in the order given; the end token is kept where the model wrote it.
+
+    Raises:
+        UsageError: a prefix fills the context (`ask.prompt_too_long`); nothing is generated then.
+    """
+    context = model.config.context_tokens
+    for number, prefix in enumerate(prefixes):
+        check_prompt(len(prefix), context_tokens=context, where=f"prompt {number + 1}" if len(prefixes) > 1 else None)
+    order = sorted(range(len(prefixes)), key=lambda i: (-len(prefixes[i]), i))
+    answers: list[list[int]] = [[] for _ in prefixes]
+    for start in range(0, len(order), limits.batch_size):
+        batch = _Batch(model, order[start : start + limits.batch_size], end_id=end_id, choose=choose)
+        batch.run(prefixes, answers, max_new_tokens=limits.max_new_tokens)
+    return answers
+
+
+class _Batch:
+    """Sequences decoded together; `_rows` are the prompts in the cache, `_open` those that go on."""
+
+    def __init__(self, model: LanguageModel, rows: list[int], *, end_id: int, choose: Choose) -> None:
+        self._model, self._rows, self._end_id, self._choose = model, rows, end_id, choose
+        self._open = set(rows)
+
+    def run(self, prefixes: Sequence[Sequence[int]], answers: list[list[int]], *, max_new_tokens: int) -> None:
+        lengths = [len(prefixes[row]) for row in self._rows]
+        context = self._model.config.context_tokens
+        room = {row: min(max_new_tokens, context - n) for row, n in zip(self._rows, lengths, strict=True)}
+        # The last token of an answer is never fed back, so the cache holds one position less than the sequence.
+        cache = self._model.new_cache(len(self._rows), min(context, max(lengths) + max_new_tokens) - 1)
+        device = self._model.lm_head.weight.device
+        prompt_T = torch.tensor([token for row in self._rows for token in prefixes[row]], device=device)
+        logits = self._model.prefill(prompt_T, lengths, cache)
+        for position in range(max_new_tokens):
+            token_B = self._choose(logits, self._rows, position)
+            self._append(token_B.tolist(), answers, room)
+            if not self._open:
+                return
+            kept = self._kept(full=max(cache.lengths) == cache.capacity_tokens)
+            if kept is not None:
+                cache.keep(kept)
+                token_B = token_B[kept]
+            logits = self._model.decode(token_B, cache)
+
+    def _append(self, tokens: list[int], answers: list[list[int]], room: dict[int, int]) -> None:
+        for row, token in zip(self._rows, tokens, strict=True):
+            if row in self._open:
+                answers[row].append(token)
+                if token == self._end_id or len(answers[row]) == room[row]:
+                    self._open.discard(row)
+
+    def _kept(self, *, full: bool) -> list[int] | None:
+        """Cache rows to go on with, when it pays to drop the others, or when one of them has no room for more."""
+        if 2 * len(self._open) > len(self._rows) and not full:
+            return None
+        kept = [index for index, row in enumerate(self._rows) if row in self._open]
+        self._rows = [self._rows[index] for index in kept]
+        return kept
