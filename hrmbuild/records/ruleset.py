@@ -1,10 +1,13 @@
 """An executable rule set: the YAML that a rule owner writes, as a checked value.
 
-Owns the shape. Expressions are SQL text here; their allow-list lives in `pairs.expressions`, which also evaluates them.
+Owns the shape and what can be checked without SQL: names, ranges, grids and the places of texts. Expressions are SQL text
+here; their allow-list lives in `pairs.expressions`, which also evaluates them.
 """
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -14,23 +17,47 @@ from hrmbuild.records.base import DateText, DecimalText, Noun
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 """An identifier: lower case, digits, underscores."""
 
+PLACE = re.compile(r"\{([^{}]*)\}")
+"""A place of a text that a parameter's value takes: `{limit}`."""
+
+FIRST_DECIDES = "The first rule that holds decides."
+
 
 class Fact(Noun):
-    """One input of the rules."""
+    """One input of the rules. A fact that no rule reads is irrelevant, and cases show it now and then."""
 
     type: Literal["integer", "decimal", "choice", "boolean", "date"]
     text: str
     """What the case calls it: `claim amount`."""
     unit: str | None = None
     """Unit as written after a number: `EUR`, `days`."""
-    min: DecimalText | None = None
-    """Smallest value of a number."""
-    max: DecimalText | None = None
-    """Largest value of a number."""
+    min: DecimalText | DateText | None = None
+    """Smallest value of a number or date."""
+    max: DecimalText | DateText | None = None
+    """Largest value of a number or date."""
     step: DecimalText = "1"
-    """Grid of a number: values are `min + i * step`."""
+    """Grid of a number: values are `min + i * step`; of a date in days."""
     values: tuple[str, ...] = ()
     """The choices, in the owner's order."""
+    yes: str | None = None
+    """Words for a boolean that is true, as a case has them: `police report filed`."""
+    no: str | None = None
+    """Words for a boolean that is false: `no police report`."""
+
+    @model_validator(mode="after")
+    def _has_a_range(self) -> Fact:
+        if self.type == "choice":
+            if len(set(self.values)) < 2 or len(set(self.values)) != len(self.values):
+                raise ValueError("a choice needs at least two different 'values'")
+        elif self.values:
+            raise ValueError(f"'values' belong to a choice, not to a fact of type {self.type}")
+        if self.type in ("integer", "decimal", "date"):
+            _check_range(self.min, self.max, self.step, dated=self.type == "date")
+        if self.type in ("integer", "date") and not _is_whole(self.step):
+            raise ValueError(f"'step' of a fact of type {self.type} must be a whole number")
+        if (self.yes is None) != (self.no is None):
+            raise ValueError("'yes' and 'no' go together")
+        return self
 
 
 class Parameter(Noun):
@@ -43,6 +70,20 @@ class Parameter(Noun):
     """Smallest value a variant may take; without min and max the parameter never varies."""
     max: DecimalText | None = None
     step: DecimalText = "1"
+    text: str | None = None
+    """What a question calls it: `the limit for storm claims`; without it no question asks for it."""
+    less_than: Name | None = None
+    """Another parameter that must stay greater in every variant."""
+
+    @model_validator(mode="after")
+    def _value_is_on_its_grid(self) -> Parameter:
+        if self.min is None and self.max is None:
+            return self
+        _check_range(self.min, self.max, self.step, dated=False)
+        low, high, value = Decimal(self.min or 0), Decimal(self.max or 0), Decimal(self.value)
+        if not low <= value <= high or (value - low) % Decimal(self.step):
+            raise ValueError(f"'value' {self.value} is none of {self.min}, {self.min} + {self.step} … {self.max}")
+        return self
 
 
 class Rule(Noun):
@@ -61,6 +102,8 @@ class Rule(Noun):
     citation: str | None = None
     priority: int = 0
     """Higher wins; equal priorities keep the order of the file."""
+    priorities: tuple[int, ...] = ()
+    """Priorities that a variant may give it; the shown text follows the order of decision."""
     effective_from: DateText | None = None
     effective_until: DateText | None = None
     optional: bool = False
@@ -76,6 +119,8 @@ class RuleSet(Noun):
     title: str
     question: str
     """What is asked: `Is the claim approved, referred or rejected?`"""
+    preamble: str = FIRST_DECIDES
+    """The sentence above the rules; it says how several rules that hold are settled."""
     citation: str | None = None
     """The policy it puts into force: `TRV-2`."""
     facts: dict[Name, Fact]
@@ -99,3 +144,34 @@ class RuleSet(Noun):
         if unknown:
             raise ValueError(f"'then' must be one of the outcomes {list(self.outcomes)}, got {unknown[0]!r}")
         return self
+
+    @model_validator(mode="after")
+    def _texts_name_what_is_declared(self) -> RuleSet:
+        for rule in self.rules:
+            for place in PLACE.findall(rule.text + rule.because):
+                if place not in self.parameters:
+                    raise ValueError(f"rule {rule.id}: the text has a place {{{place}}}, which is no parameter")
+        for name, parameter in self.parameters.items():
+            if parameter.less_than is not None and parameter.less_than not in self.parameters:
+                raise ValueError(f"parameter {name}: 'less_than' names {parameter.less_than}, which is no parameter")
+            other = self.parameters.get(parameter.less_than or "")
+            if other is not None and Decimal(parameter.value) >= Decimal(other.value):
+                raise ValueError(f"parameter {name} is not less than {parameter.less_than} as written")
+        return self
+
+
+def _check_range(low: str | None, high: str | None, step: str, *, dated: bool) -> None:
+    if low is None or high is None:
+        raise ValueError("a range needs 'min' and 'max'")
+    if dated != ("-" in low[1:]) or dated != ("-" in high[1:]):
+        raise ValueError("'min' and 'max' of a date are ISO days, those of a number are numbers")
+    if Decimal(step) <= 0:
+        raise ValueError("'step' must be greater than zero")
+    if not dated and Decimal(low) > Decimal(high):
+        raise ValueError(f"'min' {low} is greater than 'max' {high}")
+    if dated and low > high:
+        raise ValueError(f"'min' {low} is after 'max' {high}")
+
+
+def _is_whole(number: str) -> bool:
+    return Decimal(number) == Decimal(number).to_integral_value()
