@@ -1,0 +1,63 @@
+"""What a verification says: one line a check, each on its own, so that one bad thing never hides another.
+
+Owns the shape of a check and of the report. It must not perform any check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    """Stable words: `rows`, `file pairs.parquet`, `content_root`."""
+    ok: bool
+    detail: str
+    """One sentence: what was found, or which things are missing, extra or altered."""
+
+    def as_dict(self) -> dict[str, object]:
+        """The check as `--json` shows it."""
+        return {"name": self.name, "ok": self.ok, "detail": self.detail}
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """All checks of one artifact."""
+
+    kind: str
+    """`manifest`, `run` or `package`."""
+    path: str
+    checks: tuple[Check, ...]
+    authentic: bool | None = None
+    """Whether a trusted key signed it; None without keys."""
+
+    @property
+    def intact(self) -> bool:
+        """Nothing is missing, extra or altered."""
+        return all(check.ok for check in self.checks)
+
+    @property
+    def ok(self) -> bool:
+        """Intact, and not known to be signed by somebody else."""
+        return self.intact and self.authentic is not False
+
+    def as_dict(self) -> dict[str, object]:
+        """The keys that `verify --json` promises."""
+        return {
+            "kind": self.kind,
+            "path": self.path,
+            "ok": self.ok,
+            "intact": self.intact,
+            "authentic": self.authentic,
+            "checks": [check.as_dict() for check in self.checks],
+        }
+
+
+def named(things: Sequence[str], *, limit: int = 5) -> str:
+    """The first few of many names, with the number of the others."""
+    shown = ", ".join(things[:limit])
+    return f"{shown} and {len(things) - limit} more" if len(things) > limit else shown

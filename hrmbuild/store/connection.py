@@ -1,0 +1,137 @@
+"""Opening DuckDB: the corpus file, an in-memory copy of it, and scratch databases for compilers.
+
+Owns file modes, hardening and the errors of opening. It must not know any table.
+Every connection is closed to the outside (`enable_external_access`), so that no SQL can read or write another file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from hrmbuild.errors import HrmbuildError, InputError
+from hrmbuild.files import disk_errors, sync_folder
+
+_CLOSED = {"enable_external_access": "false", "autoinstall_known_extensions": "false"}
+_HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+_PRIVATE = 0o077
+"""umask while the corpus is open for writing: DuckDB makes its write-ahead log anew at any time, and it holds rows."""
+
+
+@contextmanager
+def corpus_connection(path: Path, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The corpus file, mode 0600, made when it is absent and `read_only` is false.
+
+    Raises:
+        InputError: `store.missing`, `store.locked`, `store.not_a_corpus`, `disk.*`.
+    """
+    before = os.umask(_PRIVATE)
+    try:
+        if not read_only and not path.exists():
+            _create(path)
+        connection = _connect(path, read_only=read_only)
+        try:
+            yield connection
+        finally:
+            connection.close()
+    finally:
+        os.umask(before)
+
+
+def _create(path: Path) -> None:
+    """An empty database under its name, by rename: a kill leaves no half of a file that DuckDB would refuse."""
+    incomplete = path.with_name(f".{path.name}.incomplete")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        incomplete.unlink(missing_ok=True)
+        duckdb.connect(str(incomplete), config=dict(_CLOSED)).close()
+        os.replace(incomplete, path)
+        sync_folder(path.parent)
+
+
+def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    if not path.exists():
+        raise InputError(
+            "store.missing",
+            "there is no corpus yet",
+            where=str(path),
+            why="this step reads what ingest has written",
+            fix="run: hrmbuild ingest",
+        )
+    try:
+        return duckdb.connect(str(path), read_only=read_only, config=dict(_CLOSED))
+    except duckdb.Error as error:
+        raise open_error(path, str(error)) from error
+
+
+def open_error(path: Path, message: str) -> HrmbuildError:
+    """What DuckDB says about a file that it does not open, as a user can act on it."""
+    if "lock" in message:
+        return _locked(path, _HOLDER.search(message))
+    if "not a valid DuckDB database" in message or "Is a directory" in message:
+        return InputError(
+            "store.not_a_corpus",
+            "this is not a DuckDB file",
+            where=str(path),
+            why="a corpus is one DuckDB database; this file was made by something else, or its beginning is damaged",
+            fix="move it away and run: hrmbuild ingest (the corpus is made again from its sources)",
+        )
+    return InputError(
+        "store.unreadable",
+        f"DuckDB cannot open the corpus: {message.splitlines()[0]}",
+        where=str(path),
+        fix="check the file's permissions; if it is damaged, move it away and run: hrmbuild ingest",
+    )
+
+
+def _locked(path: Path, holder: re.Match[str] | None) -> InputError:
+    who = f"process {holder['pid']} ({Path(holder['program']).name})" if holder else "another process"
+    return InputError(
+        "store.locked",
+        f"the corpus is in use by {who}",
+        where=str(path),
+        why="DuckDB lets one process write, and while it writes nobody else reads",
+        fix="wait until it is done (or end it), then run the same command again",
+    )
+
+
+@contextmanager
+def memory_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory database with everything of the corpus file; empty where there is none. The file is not changed.
+
+    Raises:
+        InputError: as `corpus_connection`.
+    """
+    connection = duckdb.connect(":memory:")
+    try:
+        if path.exists():
+            _copy_into(connection, path)
+        connection.execute("SET enable_external_access = false")
+        yield connection
+    finally:
+        connection.close()
+
+
+def _copy_into(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    quoted = str(path).replace("'", "''")
+    try:
+        connection.execute(f"ATTACH '{quoted}' AS file (READ_ONLY)")
+    except duckdb.Error as error:
+        raise open_error(path, str(error)) from error
+    connection.execute("COPY FROM DATABASE file TO memory")
+    connection.execute("DETACH file")
+
+
+@contextmanager
+def scratch_connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty in-memory database for a compiler: one thread (its results are small), closed to the outside."""
+    connection = duckdb.connect(":memory:", config={**_CLOSED, "threads": "1"})
+    try:
+        yield connection
+    finally:
+        connection.close()

@@ -1,0 +1,223 @@
+"""The corpus: typed reads and writes over one DuckDB connection.
+
+Owns transactions: a unit is one, the corpus-level pass is one, and between them a kill leaves a corpus that says of
+itself that it is unsettled. It must not decide what a pair is or whether it may stay: compilers, gates and `settle` do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from hrmbuild.fingerprint import hash_value
+from hrmbuild.records.pair import Pair, Split
+from hrmbuild.records.source import Source
+from hrmbuild.store import reading, salts
+from hrmbuild.store.balance import Balance, read_balance
+from hrmbuild.store.connection import corpus_connection, memory_copy
+from hrmbuild.store.migrations import check_schema, migrate
+from hrmbuild.store.reading import Refused, StoredRejection, StoredSkip, StoredSource
+from hrmbuild.store.settle import settle
+from hrmbuild.store.writer import UNIT_TABLES, UnitWriter, insert_rows, source_json
+
+_SETTLE_VERSION = 1
+"""Raised when the corpus-level pass changes what it does, so that an old corpus is settled again."""
+
+
+class Corpus:
+    """An open corpus. Use `open` or `open_copy`; the connection closes with the context."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path, *, read_only: bool = False) -> Iterator[Corpus]:
+        """The corpus at `path`; made when it is absent, unless `read_only`.
+
+        Raises:
+            InputError: `store.missing`, `store.locked` (names the holder), `store.not_a_corpus`, `store.newer`.
+        """
+        with corpus_connection(path, read_only=read_only) as connection:
+            check_schema(connection, path)
+            if not read_only:
+                migrate(connection)
+            yield cls(connection)
+
+    @classmethod
+    @contextmanager
+    def open_copy(cls, path: Path) -> Iterator[Corpus]:
+        """A copy in memory, for runs that must change nothing; empty where there is no corpus yet."""
+        with memory_copy(path) as connection:
+            check_schema(connection, path)
+            migrate(connection)
+            yield cls(connection)
+
+    # --- units --------------------
+
+    def unit_keys(self) -> dict[str, str]:
+        """Key of each unit by its name, sorted."""
+        return dict(self._connection.execute("SELECT name, key FROM unit ORDER BY name").fetchall())
+
+    @contextmanager
+    def replace_unit(self, name: str, key: str) -> Iterator[UnitWriter]:
+        """Write a unit again: what it held goes, what the writer is given comes, in one transaction.
+
+        An exception inside the block leaves the unit as it was.
+        """
+        with self._transaction():
+            self._delete_unit(name)
+            writer = UnitWriter(self._connection, name)
+            yield writer
+            writer.flush()
+            self._connection.execute("INSERT INTO unit VALUES (?, ?)", [name, key])
+
+    def drop_unit(self, name: str) -> None:
+        """Remove everything that came from a unit."""
+        with self._transaction():
+            self._delete_unit(name)
+
+    def _delete_unit(self, name: str) -> None:
+        for table in UNIT_TABLES:
+            column = "name" if table == "unit" else "unit"
+            self._connection.execute(f"DELETE FROM {table} WHERE {column} = ?", [name])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    # --- what is known of sources beside their content --------------------
+
+    def describe_sources(self, sources: dict[str, tuple[Source, int | None]]) -> int:
+        """Bring owner, licence, config line and cap of files up to date without compiling; returns how many changed."""
+        stored = self._connection.execute("SELECT path, meta, max_pairs FROM source ORDER BY path").fetchall()
+        changed = [
+            (path, source_json(sources[path][0]), sources[path][1])
+            for path, meta, max_pairs in stored
+            if path in sources and (source_json(sources[path][0]), sources[path][1]) != (meta, max_pairs)
+        ]
+        if changed:
+            frame = pl.DataFrame(
+                changed, schema={"path": pl.String, "meta": pl.String, "max_pairs": pl.Int32}, orient="row"
+            )
+            with self._transaction():
+                self._connection.register("changed", frame.to_arrow())
+                self._connection.execute(
+                    "UPDATE source SET meta = changed.meta, max_pairs = changed.max_pairs "
+                    "FROM changed WHERE source.path = changed.path"
+                )
+                self._connection.unregister("changed")
+        return len(changed)
+
+    def replace_refused(self, refused: Sequence[Refused]) -> None:
+        """The files that were found and not opened in this ingest; nothing is written when they are the same."""
+        wanted = sorted(refused, key=lambda one: one.path)
+        if wanted == self.refused():
+            return
+        with self._transaction():
+            self._connection.execute("DELETE FROM refused")
+            rows: list[tuple[object, ...]] = [(r.path, r.code, r.detail, r.declared_by) for r in wanted]
+            names = ("path", "code", "detail", "declared_by")
+            if rows:
+                insert_rows(self._connection, "refused", schema=dict.fromkeys(names, pl.String), rows=rows)
+
+    # --- the corpus-level pass --------------------
+
+    def settle(self, *, labels: Sequence[str], seed: int) -> bool:
+        """Do the corpus-level pass if anything that it looks at has changed; returns whether it was done."""
+        wanted = self._settle_key(labels=labels, seed=seed)
+        if self._state("settled") == wanted:
+            return False
+        with self._transaction():
+            settle(self._connection, labels=labels, seed=seed)
+            self._set_state("settled", wanted)
+        return True
+
+    def is_settled(self, *, labels: Sequence[str], seed: int) -> bool:
+        """Whether the pass saw everything that stands here now: false after an ingest that was cut off."""
+        return self._state("settled") == self._settle_key(labels=labels, seed=seed)
+
+    def _settle_key(self, *, labels: Sequence[str], seed: int) -> str:
+        units = [list(pair) for pair in sorted(self.unit_keys().items())]
+        caps = self._connection.execute(
+            "SELECT path, max_pairs FROM source WHERE max_pairs IS NOT NULL ORDER BY path"
+        ).fetchall()
+        return hash_value([_SETTLE_VERSION, units, [list(cap) for cap in caps], list(labels), seed])
+
+    def ingested_settings(self) -> str | None:
+        """Hash of the settings that the last complete ingest was told; None before the first."""
+        return self._state("settings")
+
+    def record_settings(self, digest: str) -> None:
+        """Remember the settings of an ingest that is complete."""
+        if self._state("settings") != digest:
+            with self._transaction():
+                self._set_state("settings", digest)
+
+    def _state(self, name: str) -> str | None:
+        rows = self._connection.execute("SELECT value FROM state WHERE name = ?", [name]).fetchall()
+        return rows[0][0] if rows else None
+
+    def _set_state(self, name: str, value: str) -> None:
+        self._connection.execute("DELETE FROM state WHERE name = ?", [name])
+        self._connection.execute("INSERT INTO state VALUES (?, ?)", [name, value])
+
+    # --- reads --------------------
+
+    def pairs(self, split: Split | None = None) -> Iterator[Pair]:
+        """The kept pairs of a split (of all when None), ordered by id."""
+        return reading.read_pairs(self._connection, split)
+
+    def n_pairs(self) -> int:
+        """Number of kept pairs."""
+        return int(self._connection.execute("SELECT count(*) FROM pair").fetchall()[0][0])
+
+    def pairs_of(self, path: str, *, limit: int) -> list[Pair]:
+        """A few kept pairs with an occurrence in the file `path`, those with the smallest ids."""
+        return reading.read_pairs_of(self._connection, path, limit=limit)
+
+    def paths_of_pairs(self) -> dict[str, list[str]]:
+        """The files that support each kept pair, by pair id; paths sorted."""
+        return reading.read_paths_of_pairs(self._connection)
+
+    def sources(self) -> list[StoredSource]:
+        """Every file with its counts, sorted by path."""
+        return reading.read_sources(self._connection)
+
+    def refused(self) -> list[Refused]:
+        """Files that were found and not opened, sorted by path."""
+        return reading.read_refused(self._connection)
+
+    def skips(self) -> list[StoredSkip]:
+        """What readers saw and did not read, sorted by path and place."""
+        return reading.read_skips(self._connection)
+
+    def rejections(self) -> Iterator[StoredRejection]:
+        """Everything that was turned down, of all stages, sorted by path, stage and place."""
+        return reading.read_rejections(self._connection)
+
+    def balance(self) -> Balance:
+        """The balance sheet, from stored rows."""
+        return read_balance(self._connection)
+
+    # --- salts --------------------
+
+    def salts(self) -> dict[str, bytes]:
+        """The salt of every pair that has one, by pair id."""
+        return salts.read_salts(self._connection)
+
+    def add_salts(self, new: dict[str, bytes]) -> None:
+        """Keep new salts, for good."""
+        if new:
+            with self._transaction():
+                salts.write_salts(self._connection, new)

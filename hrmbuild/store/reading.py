@@ -1,0 +1,192 @@
+"""Reading the corpus back: pairs with their occurrences, sources with their counts, rejections, skips.
+
+Owns the SELECT statements; every one is ordered. It must not change anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from hrmbuild.records.locator import Locator
+from hrmbuild.records.pair import Pair, Split
+from hrmbuild.records.source import Skip, Source
+from hrmbuild.store.settle import ALIVE
+
+_FETCH_ROWS = 4096
+
+_PAIRS = f"""
+SELECT p.id, t.instruction, t.response, t.condition, t.kind, t.stratum, p.split, p.axis, p.boundary, t.book,
+       t.derivation, t.answer, t.content_key, p.label, p.valid_from, p.valid_until, o.occurrences
+FROM pair AS p
+JOIN candidate AS t ON t.unit = p.unit AND t.ordinal = p.ordinal
+JOIN (
+    SELECT c.pair_id, list_sort(list_distinct(list(c.occurrence))) AS occurrences FROM {ALIVE} GROUP BY c.pair_id
+) AS o ON o.pair_id = p.id
+"""
+_COLUMNS = (
+    "id", "instruction", "response", "condition", "kind", "stratum", "split", "axis", "boundary", "book",
+    "derivation", "answer", "content_key", "label", "valid_from", "valid_until", "occurrences",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that was found and not opened: it has no hash, because its bytes were not seen."""
+
+    path: str
+    code: str
+    detail: str
+    declared_by: str
+
+
+@dataclass(frozen=True)
+class StoredSource:
+    """A file with what came of it."""
+
+    source: Source
+    unit: str
+    status: str
+    """`read` or `quarantined`."""
+    reason: str | None
+    n_records: int
+    n_barren: int
+    """Records that yielded rejections only."""
+    n_skipped: int
+    n_made: int
+    """Pairs that compilers made: kept + rejected."""
+    n_kept: int
+    n_rejected: int
+    reasons: dict[str, int]
+    """Rejections by code, those before a pair was made included."""
+
+
+@dataclass(frozen=True)
+class StoredSkip:
+    """Something that a reader did not read, with its file."""
+
+    path: str
+    skip: Skip
+
+
+@dataclass(frozen=True)
+class StoredRejection:
+    """A rejection of any stage, as the evidence pack lists it."""
+
+    stage: str
+    code: str
+    detail: str
+    path: str
+    source_sha256: str
+    locator: str
+    """Canonical JSON of the locator."""
+    text: str | None
+    pair_id: str | None
+    gate: str | None
+    """Name of the gate that refused it."""
+
+
+def read_pairs(connection: duckdb.DuckDBPyConnection, split: Split | None) -> Iterator[Pair]:
+    """Kept pairs ordered by id."""
+    where = "" if split is None else "WHERE p.split = ?"
+    return _fetch_pairs(connection, f"{_PAIRS} {where} ORDER BY p.id", [] if split is None else [split])
+
+
+def read_pairs_of(connection: duckdb.DuckDBPyConnection, path: str, *, limit: int) -> list[Pair]:
+    """Kept pairs with an occurrence in a file, smallest ids first."""
+    inside = f"SELECT DISTINCT c.pair_id FROM {ALIVE} WHERE c.path = ? ORDER BY c.pair_id LIMIT ?"
+    return list(_fetch_pairs(connection, f"{_PAIRS} WHERE p.id IN ({inside}) ORDER BY p.id", [path, limit]))
+
+
+def _fetch_pairs(connection: duckdb.DuckDBPyConnection, query: str, bound: list[Any]) -> Iterator[Pair]:
+    cursor = connection.cursor()  # its own: the caller may run other statements between two pairs
+    cursor.execute(query, bound)
+    while rows := cursor.fetchmany(_FETCH_ROWS):
+        for row in rows:
+            yield _pair(row)
+    cursor.close()
+
+
+def _pair(row: tuple[Any, ...]) -> Pair:
+    values = {name: value for name, value in zip(_COLUMNS, row, strict=True) if value is not None}
+    values["answer"] = json.loads(values["answer"])
+    values["occurrences"] = [json.loads(text) for text in values["occurrences"]]
+    return Pair.model_validate(values)
+
+
+def read_paths_of_pairs(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+    """Paths of the files that support each kept pair."""
+    rows = connection.execute(
+        f"SELECT c.pair_id, list_sort(list_distinct(list(c.path))) FROM {ALIVE} GROUP BY c.pair_id ORDER BY c.pair_id"
+    ).fetchall()
+    return dict(rows)
+
+
+def read_sources(connection: duckdb.DuckDBPyConnection) -> list[StoredSource]:
+    """Files with their counts, sorted by path."""
+    kept = dict(connection.execute(f"SELECT c.path, count(*) FROM {ALIVE} GROUP BY c.path").fetchall())
+    skipped = dict(connection.execute("SELECT path, count(*) FROM skip GROUP BY path").fetchall())
+    reasons = reasons_by_path(connection)
+    rows = connection.execute(
+        "SELECT meta, unit, status, reason, n_records, n_barren, n_made FROM source ORDER BY path"
+    ).fetchall()
+    found: list[StoredSource] = []
+    for meta, unit, status, reason, n_records, n_barren, n_made in rows:
+        source = Source.model_validate_json(meta)
+        n_kept = kept.get(source.path, 0)
+        found.append(
+            StoredSource(
+                source, unit, status, reason, n_records, n_barren, skipped.get(source.path, 0), n_made, n_kept,
+                n_made - n_kept, reasons.get(source.path, {}),
+            )
+        )  # fmt: skip
+    return found
+
+
+_ALL_REJECTIONS = """
+SELECT stage, code, detail, path, source_sha256, locator, text, pair_id, gate, unit, ordinal FROM rejection
+UNION ALL
+SELECT 'corpus', v.code, v.detail, c.path, s.sha256, json_extract(c.occurrence, '$.locator')::VARCHAR,
+       c.instruction || chr(10) || chr(10) || c.response, c.pair_id, NULL, c.unit, c.ordinal
+FROM verdict AS v JOIN candidate AS c USING (unit, ordinal) JOIN source AS s ON s.path = c.path
+"""
+
+
+def reasons_by_path(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
+    """Rejections by file and code, codes sorted."""
+    rows = connection.execute(
+        f"SELECT path, code, count(*) FROM ({_ALL_REJECTIONS}) GROUP BY path, code ORDER BY path, code"
+    ).fetchall()
+    found: dict[str, dict[str, int]] = {}
+    for path, code, n in rows:
+        found.setdefault(path, {})[code] = n
+    return found
+
+
+def read_rejections(connection: duckdb.DuckDBPyConnection) -> Iterator[StoredRejection]:
+    """All rejections, sorted by path, stage and place."""
+    cursor = connection.cursor()
+    cursor.execute(f"SELECT * FROM ({_ALL_REJECTIONS}) ORDER BY path, ordinal, stage, code")
+    while rows := cursor.fetchmany(_FETCH_ROWS):
+        for row in rows:
+            yield StoredRejection(*row[:9])
+    cursor.close()
+
+
+def read_refused(connection: duckdb.DuckDBPyConnection) -> list[Refused]:
+    """Files that were not opened, sorted by path."""
+    rows = connection.execute("SELECT path, code, detail, declared_by FROM refused ORDER BY path").fetchall()
+    return [Refused(*row) for row in rows]
+
+
+def read_skips(connection: duckdb.DuckDBPyConnection) -> list[StoredSkip]:
+    """What readers skipped, sorted by path and place."""
+    rows = connection.execute("SELECT path, code, detail, locator FROM skip ORDER BY path, ordinal").fetchall()
+    return [
+        StoredSkip(path, Skip(code=code, detail=detail, locator=Locator.model_validate_json(locator)))
+        for path, code, detail, locator in rows
+    ]

@@ -1,0 +1,79 @@
+"""The corpus-level pass: contradictions, caps, and duplicates merged into pairs with several occurrences.
+
+Owns the SQL of that pass. It looks at values only, never at the order in which units were written, so that an
+incremental ingest ends where a fresh one would. It is done again whole whenever a unit changed: one scan of the corpus.
+
+- contradiction: the same condition and instruction, another response, at overlapping validity: all of them go.
+- cap: at most `max_pairs` pairs a file, the smallest draws of their content keys stay.
+- duplicate: the same condition, instruction and response: one pair, several occurrences. Texts and kind come from the
+  smallest candidate by value; `train` wins over `dev` over `test`; the strictest label and the widest validity hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+
+ALIVE = "candidate AS c ANTI JOIN verdict AS v ON c.unit = v.unit AND c.ordinal = v.ordinal"
+"""Candidates that the pass kept."""
+
+_CONTRADICTIONS = """
+INSERT INTO verdict
+WITH answered AS (
+    SELECT condition, instruction, pair_id, unit, ordinal,
+           coalesce(valid_from, '0000') AS first_day, coalesce(valid_until, '9999') AS last_day
+    FROM candidate
+    WHERE (condition, instruction) IN (
+        SELECT (condition, instruction) FROM candidate GROUP BY condition, instruction
+        HAVING count(DISTINCT pair_id) > 1)
+)
+SELECT one.unit, one.ordinal, 'corpus.contradiction',
+       'the same instruction has another response in this corpus, and both are in force'
+FROM answered AS one
+SEMI JOIN answered AS other
+  ON one.condition = other.condition AND one.instruction = other.instruction AND one.pair_id <> other.pair_id
+ AND one.first_day <= other.last_day AND other.first_day <= one.last_day
+"""
+
+_CAPS = f"""
+INSERT INTO verdict
+WITH placed AS (
+    SELECT c.unit, c.ordinal, s.max_pairs,
+           dense_rank() OVER (
+               PARTITION BY c.path ORDER BY sha256('3:cap|' || ? || '|' || c.content_key), c.pair_id) AS place
+    FROM (SELECT c.* FROM {ALIVE}) AS c JOIN source AS s ON s.path = c.path
+    WHERE s.max_pairs IS NOT NULL
+)
+SELECT unit, ordinal, 'corpus.cap', 'over max_pairs (' || max_pairs || ') of its file'
+FROM placed WHERE place > max_pairs
+"""
+
+_PAIRS = f"""
+INSERT INTO pair
+WITH alive AS (
+    SELECT c.*, list_position(['train', 'dev', 'test'], c.split) AS side,
+           list_position(?::VARCHAR[], c.label) AS height
+    FROM {ALIVE}
+), placed AS (
+    SELECT *, min(side) OVER (PARTITION BY pair_id) AS first_side,
+           row_number() OVER (
+               PARTITION BY pair_id
+               ORDER BY kind, stratum, book, derivation, answer, content_key, occurrence, unit, ordinal) AS place
+    FROM alive
+)
+SELECT pair_id, arg_min(unit, place), arg_min(ordinal, place), arg_min(split, side),
+       min(axis) FILTER (WHERE side = first_side AND split <> 'train'), bool_or(boundary), arg_max(label, height),
+       CASE WHEN bool_or(valid_from IS NULL) THEN NULL ELSE min(valid_from) END,
+       CASE WHEN bool_or(valid_until IS NULL) THEN NULL ELSE max(valid_until) END
+FROM placed GROUP BY pair_id ORDER BY pair_id
+"""
+
+
+def settle(connection: duckdb.DuckDBPyConnection, *, labels: Sequence[str], seed: int) -> None:
+    """Do the pass inside the caller's transaction. `labels` go from lowest to highest."""
+    connection.execute("DELETE FROM verdict")
+    connection.execute("DELETE FROM pair")
+    connection.execute(_CONTRADICTIONS)
+    connection.execute(_CAPS, [str(seed)])
+    connection.execute(_PAIRS, [list(labels)])
