@@ -36,8 +36,10 @@ class AttentionBackend(StrEnum):
 
     DENSE = "dense"
     """Any device. One [T, T] mask, softmax in float32: the reference, quadratic in the whole pack."""
+    ROWS = "rows"
+    """CPU, where it is the default: batched products on rows of about equal length, scores kept for backward."""
     SDPA = "sdpa"
-    """Any device; the default on a CPU. PyTorch's SDPA on rows of sequences of about equal length."""
+    """Any device. PyTorch's SDPA on rows of about equal length: less memory than `rows`, slower on a CPU."""
     FLEX = "flex"
     """CUDA (Triton): FlexAttention with a document-and-prefix block mask. No backward on a CPU."""
     VARLEN = "varlen"
@@ -52,7 +54,7 @@ def _module(backend: AttentionBackend):
     return import_module(f"hrmbuild.model.attention_{backend.value}")
 
 
-_PREFERENCE = (AttentionBackend.VARLEN, AttentionBackend.FLEX, AttentionBackend.SDPA)
+_PREFERENCE = (AttentionBackend.ROWS, AttentionBackend.VARLEN, AttentionBackend.FLEX, AttentionBackend.SDPA)
 
 
 def choose_backend(

@@ -10,33 +10,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrmbuild.config.model import ModelConfig
+from hrmbuild.model.attention import AttentionBackend
+from hrmbuild.model.attention_rows import Rope, RowsPlan
 from hrmbuild.model.cache import KVCache
-from hrmbuild.model.layers import Attend, Block, BlockWeights, Rope, Stack, rope_table
+from hrmbuild.model.layers import Attend, Block, BlockWeights, GatedAttention, Stack, gated_attention, rope_table
 from hrmbuild.model.layout import PackLayout, build_layout
 from hrmbuild.model.loss import ResponseLoss, response_loss
 
 AttendAt = Callable[[int], Attend]
+AttentionAt = Callable[[int], GatedAttention]
 """Cache slot (application x layer) -> the attention to use there."""
 
 
 class Run:
     """One pass over one pack: applies stacks, counts applications, and switches recording on and off."""
 
-    def __init__(self, rope: Rope, attend_at: AttendAt, *, weights: dict[Block, BlockWeights], grad: bool) -> None:
-        self._rope, self._attend_at, self._weights, self._grad = rope, attend_at, weights, grad
+    def __init__(self, attention_at: AttentionAt, weights: dict[Block, BlockWeights], *, grad: bool) -> None:
+        self._attention_at, self._weights, self._grad = attention_at, weights, grad
         self._slot = 0
 
     def apply(self, stack: Stack, x_TD: Tensor, *, recorded: bool = True) -> Tensor:
         """The stack's blocks and exit norm; without `recorded` no graph is kept."""
         with nullcontext() if recorded or not self._grad else torch.no_grad():
             for block in stack.layers:
-                x_TD = block(x_TD, self._rope, self._attend_at(self._slot), self._weights.get(block))
+                x_TD = block(x_TD, self._attention_at(self._slot), self._weights.get(block))
                 self._slot += 1
             return stack.exit_norm(x_TD)
 
@@ -66,6 +70,11 @@ class LanguageModel(nn.Module):
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
     @property
+    def dtype(self) -> torch.dtype:
+        """What the stacks compute in."""
+        return self.compute_dtype or self.lm_head.weight.dtype
+
+    @property
     def n_cache_slots(self) -> int:
         """Applications x layers: keys and values kept for each token."""
         raise NotImplementedError
@@ -89,7 +98,8 @@ class LanguageModel(nn.Module):
 
     def forward_hidden(self, token_ids_T: Tensor, layout: PackLayout, *, k: int | None = None) -> Tensor:
         """Hidden states [T, D] in token order; k stack applications record a graph (None or 0: all of them)."""
-        return self._hidden(token_ids_T, layout, lambda slot: layout.plan.attend, k=k)
+        attention = self._attention(layout)
+        return self._hidden(token_ids_T, layout, lambda slot: attention, k=k)
 
     def head(self, hidden_TD: Tensor) -> Tensor:
         """Logits [T, V] in the hidden states' dtype."""
@@ -99,38 +109,49 @@ class LanguageModel(nn.Module):
         """An empty cache for `n_sequences` sequences of up to `capacity_tokens` tokens each."""
         weight = self.lm_head.weight
         shape = (self.n_cache_slots, n_sequences, self.config.n_heads, capacity_tokens, self.config.head_dim)
-        return KVCache(shape, dtype=self.compute_dtype or weight.dtype, device=weight.device)
+        return KVCache(shape, dtype=self.dtype, device=weight.device)
 
     @torch.no_grad()
     def prefill(self, token_ids_T: Tensor, prefix_lengths: Sequence[int], cache: KVCache) -> Tensor:
         """Read whole prompts, one after the other in `token_ids_T`; logits [B, V] at each last prefix token."""
-        dtype = self.compute_dtype or self.lm_head.weight.dtype
         no_responses = [0] * len(prefix_lengths)
-        layout = build_layout(prefix_lengths, no_responses, device=token_ids_T.device, dtype=dtype)
+        layout = build_layout(prefix_lengths, no_responses, device=token_ids_T.device, backend=AttentionBackend.SDPA)
         cache.start(prefix_lengths)
-        hidden_TD = self._hidden(token_ids_T, layout, cache.prefill_attention(layout), k=None)
+        attention_at = self._around(layout.positions_slots, cache.prefill_attention(layout))
+        hidden_TD = self._hidden(token_ids_T, layout, attention_at, k=None)
         return self.head(hidden_TD[layout.last_prefix])
 
     @torch.no_grad()
     def decode(self, token_ids_B: Tensor, cache: KVCache) -> Tensor:
         """Append one token to every sequence of the cache; logits [B, V] for the next."""
         positions_B, attend_at = cache.step()
-        embedded_BD = self._embed(token_ids_B)
-        return self.head(self._core(embedded_BD, self._run(positions_B, attend_at), k=None))
+        run = self._run(self._around(positions_B, attend_at))
+        return self.head(self._core(self._embed(token_ids_B), run, k=None))
 
-    def _hidden(self, token_ids_T: Tensor, layout: PackLayout, attend_at: AttendAt, *, k: int | None) -> Tensor:
-        run = self._run(layout.positions_slots, attend_at)
+    def _hidden(self, token_ids_T: Tensor, layout: PackLayout, attention_at: AttentionAt, *, k: int | None) -> Tensor:
         embedded = self._embed(layout.to_slots(token_ids_T))
-        return layout.to_tokens(self._core(embedded, run, k=k or None))
+        return layout.to_tokens(self._core(embedded, self._run(attention_at), k=k or None))
 
     def _embed(self, token_ids: Tensor) -> Tensor:
         embedded = self.model.embed_tokens(token_ids) * self.config.embedding_scale
         return embedded if self.compute_dtype is None else embedded.to(self.compute_dtype)
 
-    def _run(self, positions: Tensor, attend_at: AttendAt) -> Run:
-        rope = rope_table(positions, head_dim=self.config.head_dim, theta=self.config.rope_theta)
+    def _rope(self, positions: Tensor) -> Rope:
+        return rope_table(positions, head_dim=self.config.head_dim, theta=self.config.rope_theta)
+
+    def _attention(self, layout: PackLayout) -> GatedAttention:
+        rope = self._rope(layout.positions_slots)
+        if isinstance(layout.plan, RowsPlan):
+            return layout.plan.gated(rope, self.config.n_heads, self.dtype)
+        return partial(gated_attention, rope=rope, attend=layout.plan.attend, n_heads=self.config.n_heads)
+
+    def _around(self, positions: Tensor, attend_at: AttendAt) -> AttentionAt:
+        rope, n_heads = self._rope(positions), self.config.n_heads
+        return lambda slot: partial(gated_attention, rope=rope, attend=attend_at(slot), n_heads=n_heads)
+
+    def _run(self, attention_at: AttentionAt) -> Run:
         weights: dict[Block, BlockWeights] = {}
         if self.compute_dtype not in (None, self.lm_head.weight.dtype):
             blocks = [block for block in self.modules() if isinstance(block, Block)]
             weights = {block: block.weights(self.compute_dtype) for block in blocks}
-        return Run(rope, attend_at, weights=weights, grad=torch.is_grad_enabled())
+        return Run(attention_at, weights, grad=torch.is_grad_enabled())

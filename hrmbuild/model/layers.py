@@ -17,16 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrmbuild.config.model import ModelConfig
+from hrmbuild.model.attention_rows import Rope
+from hrmbuild.model.cpu_ops import RmsNorm, SwiGlu
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """q, k, v [T, N, P], rotated -> attention output [T, N, P]."""
-
-
-class Rope(NamedTuple):
-    """cos and sin [T, 1, P/2] in float32: rotation angles of each slot."""
-
-    cos: Tensor
-    sin: Tensor
+GatedAttention = Callable[[Tensor], Tensor]
+"""[gate | q | k | v] [T, 4D] -> sigmoid(gate) * attention [T, D]."""
 
 
 def rope_table(positions_T: Tensor, *, head_dim: int, theta: float) -> Rope:
@@ -45,7 +42,26 @@ def rotate(x_TNP: Tensor, rope: Rope) -> Tensor:
 
 def rms_norm(x_TD: Tensor, eps: float) -> Tensor:
     """x / sqrt(mean(x^2) + eps), without a learned scale."""
-    return F.rms_norm(x_TD, x_TD.shape[-1:], eps=eps)
+    return RmsNorm.apply(x_TD, eps) if _by_hand(x_TD) else F.rms_norm(x_TD, x_TD.shape[-1:], eps=eps)
+
+
+def swiglu(gate_up: Tensor) -> Tensor:
+    """silu(gate) * up for [gate | up] [T, 2F]."""
+    if _by_hand(gate_up):
+        return SwiGlu.apply(gate_up)
+    gate, up = gate_up.chunk(2, dim=-1)
+    return F.silu(gate) * up
+
+
+def _by_hand(x: Tensor) -> bool:
+    # A compiler fuses the plain equations itself, and a GPU has other kernels.
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def gated_attention(gqkv: Tensor, rope: Rope, attend: Attend, *, n_heads: int) -> Tensor:
+    """sigmoid(gate) * attention, [T, D], around any kernel."""
+    gate, q, k, v = gqkv.unflatten(-1, (4, n_heads, -1)).unbind(1)
+    return (gate.sigmoid() * attend(rotate(q, rope), rotate(k, rope), v)).flatten(1)
 
 
 class BlockWeights(NamedTuple):
@@ -76,7 +92,7 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.n_heads, self.eps = config.n_heads, config.norm_eps
+        self.eps = config.norm_eps
         self.attn = _Attention(config)
         self.mlp = _Mlp(config)
 
@@ -85,15 +101,13 @@ class Block(nn.Module):
         own = (self.attn.gqkv_proj, self.attn.o_proj, self.mlp.gate_up_proj, self.mlp.down_proj)
         return BlockWeights(*(linear.weight if dtype is None else linear.weight.to(dtype) for linear in own))
 
-    def forward(self, x_TD: Tensor, rope: Rope, attend: Attend, weights: BlockWeights | None = None) -> Tensor:
+    def forward(self, x_TD: Tensor, attention: GatedAttention, weights: BlockWeights | None = None) -> Tensor:
         """[T, D] to [T, D]; `weights` replaces the own matrices by a copy in another dtype."""
         w = self.weights() if weights is None else weights
-        heads = rms_norm(x_TD, self.eps).matmul(w.gqkv.t()).unflatten(-1, (4, self.n_heads, -1))
-        gate, q, k, v = heads.unbind(1)
-        out_TNP = attend(rotate(q, rope), rotate(k, rope), v)
-        x_TD = torch.addmm(x_TD, (gate.sigmoid() * out_TNP).flatten(1), w.o.t())
-        gate, up = rms_norm(x_TD, self.eps).matmul(w.gate_up.t()).chunk(2, dim=-1)
-        return torch.addmm(x_TD, F.silu(gate) * up, w.down.t())
+        attended_TD = attention(rms_norm(x_TD, self.eps).mm(w.gqkv.t()))
+        x_TD = torch.addmm(x_TD, attended_TD, w.o.t())
+        activated_TF = swiglu(rms_norm(x_TD, self.eps).mm(w.gate_up.t()))
+        return torch.addmm(x_TD, activated_TF, w.down.t())
 
 
 class Stack(nn.Module):

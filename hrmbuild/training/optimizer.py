@@ -2,7 +2,8 @@
 
 Owns the update rule and its state. It must not know ranks, schedules or precision of the model: parameters are the
 float32 masters, whoever computes in bfloat16 casts a copy. State is made at a parameter's first step, because a
-sharding wrapper may replace parameters after construction. Source: arXiv 2407.05872, section 4.3, in the form of the HRM-Text
+sharding wrapper may replace parameters after construction. Source: arXiv 2407.05872, section 4.3, in the form of the
+HRM-Text
 authors: the first moment's bias correction stays outside the atan2. With step t counted for each parameter:
 
     p   <- p (1 - lr wd)
