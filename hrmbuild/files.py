@@ -69,7 +69,8 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def _disk_error(path: Path, error: OSError) -> InputError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    # EFBIG: a limit on the size of files (`ulimit -f`) is a full disk to whoever meets it.
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return InputError(
             "disk.full",
             "no space is left to write this file",

@@ -6,6 +6,7 @@ Owns discovery and the messages about settings. It must not open any source or a
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -104,6 +105,7 @@ def load_project(config: Path | None, *, sources: Path | None = None, work: Path
         )
     positioned = parse_yaml(_read_settings(path), name=path.name)
     settings = validate_settings(ProjectConfig, positioned, name=path.name)
+    _check_labels(settings, positioned, name=path.name)
     folder = path.resolve().parent
     return Project(
         config=settings,
@@ -156,8 +158,9 @@ def validate_settings(model: type[Model], positioned: Positioned, *, name: str) 
     try:
         return model.model_validate(value)
     except ValidationError as error:
+        details = _without_echoes(error.errors())
         problems: list[HrmbuildError] = [
-            _problem(detail, model=model, positioned=positioned, name=name) for detail in error.errors()
+            _problem(detail, model=model, positioned=positioned, name=name) for detail in details
         ]
         raise_all(problems)
         raise
@@ -168,6 +171,32 @@ def _normalised(value: Any) -> Any:
     if isinstance(value, dict):
         return {("license" if key == "licence" else str(key)): _normalised(v) for key, v in value.items()}
     return [_normalised(child) for child in value] if isinstance(value, list) else value
+
+
+def _check_labels(settings: ProjectConfig, positioned: Positioned, *, name: str) -> None:
+    problems: list[HrmbuildError] = []
+    for number, source in enumerate(settings.sources):
+        if source.label not in settings.labels:
+            line, column = positioned.place_of(("sources", number, "label"))
+            problems.append(
+                ConfigError(
+                    "config.undeclared_label",
+                    f"sources.{number}.label: {source.label!r} is not declared",
+                    where=f"{name}:{line}:{column}",
+                    fix=f"use one of {', '.join(settings.labels)}, or declare it under labels",
+                )
+            )
+    raise_all(problems)
+
+
+def _without_echoes(details: list[Any]) -> list[Any]:
+    """Leave out what follows from a problem further in: a list is 'too short' when its one entry is wrong."""
+    paths = [detail["loc"] for detail in details]
+    return [
+        detail
+        for detail in details
+        if not any(path != detail["loc"] and path[: len(detail["loc"])] == detail["loc"] for path in paths)
+    ]
 
 
 def _problem(detail: Any, *, model: type[BaseModel], positioned: Positioned, name: str) -> ConfigError:
@@ -183,7 +212,13 @@ def _problem(detail: Any, *, model: type[BaseModel], positioned: Positioned, nam
     what = f"{dotted}: {message}" if dotted else message
     got = detail.get("input")
     why = f"it is {got!r}" if isinstance(got, str | int | float | bool) else None
-    return ConfigError("config.bad_value", what, where=where, why=why, fix="correct the value")
+    return ConfigError("config.bad_value", what, where=where, why=why, fix=_nearest_choice(detail))
+
+
+def _nearest_choice(detail: Any) -> str:
+    choices = re.findall(r"'([^']+)'", detail.get("ctx", {}).get("expected", ""))
+    nearest = difflib.get_close_matches(str(detail.get("input")), choices, n=1, cutoff=0.5)
+    return f"did you mean {nearest[0]!r}?" if nearest else "correct the value"
 
 
 def _unknown_key(path: tuple[Any, ...], *, model: type[BaseModel], where: str) -> ConfigError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 SourceKind = Literal["rules", "memos", "tables", "pairs"]
 DEFAULT_LABELS = ("public", "internal", "confidential", "restricted")
@@ -176,12 +176,3 @@ class ProjectConfig(Settings):
     tokenizer: TokenizerConfig = TokenizerConfig()
     train: TrainConfig = TrainConfig()
     model: ModelCard | None = None
-
-    @model_validator(mode="after")
-    def _labels_are_declared(self) -> ProjectConfig:
-        for number, source in enumerate(self.sources):
-            if source.label not in self.labels:
-                raise ValueError(
-                    f"sources.{number}.label: {source.label!r} is none of labels {list(self.labels)}"
-                )
-        return self
