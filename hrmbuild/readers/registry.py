@@ -1,0 +1,91 @@
+"""The table of formats, and the two ways in: `read` a file into records, `resolve` a locator back to its words.
+
+Owns opening the file and checking that its bytes are the ones that were hashed. A new format is one file beside this
+one and its line here. Arguments and results are plain values, so `read` may run in a worker process that is allowed
+to die.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hrmbuild.config.project import SourceConfig
+from hrmbuild.errors import InputError
+from hrmbuild.fingerprint import sha256_hex
+from hrmbuild.readers.csv_table import read_csv
+from hrmbuild.readers.inference import infer_format
+from hrmbuild.readers.markdown import read_markdown
+from hrmbuild.readers.result import MAX_FILE_BYTES, Reader, ReadResult, SourceFile
+from hrmbuild.readers.ruleset import read_ruleset
+
+READERS: Mapping[str, Reader] = {
+    "csv": read_csv,
+    "markdown": read_markdown,
+    "ruleset": read_ruleset,
+}
+"""Name of a format -> its reader; `format:` of a source takes these names."""
+
+
+def choose_format(path: Path, head: bytes, source: SourceConfig) -> str | None:
+    """The format that the source declares (`format:`, `cases:`), else the inferred one."""
+    if source.format is not None:
+        return source.format
+    return "cases" if source.cases is not None else infer_format(path, head)
+
+
+def read(path: Path, *, relative: str, sha256: str, source: SourceConfig, format: str | None) -> ReadResult:
+    """Everything in one file.
+
+    Args:
+        path: where the file is now.
+        relative: its POSIX path in records and messages.
+        sha256: hash of its bytes, taken by the caller before anything parsed them.
+        source: the entry of the settings that declared it.
+        format: name of a reader; None, or a name that is none, is refused.
+
+    Raises:
+        InputError: `read.*`: the file cannot be read, and why.
+    """
+    reader = READERS.get(format) if format is not None else None
+    if reader is None:
+        raise unknown_format(relative, format)
+    file = SourceFile(path=path, relative=relative, sha256=sha256, data=load_bytes(path, relative), source=source)
+    if sha256_hex(file.data) != sha256:
+        raise file.error(
+            "read.changed",
+            "the file changed while it was being read",
+            fix="run the command again when nothing writes it",
+        )
+    return reader(file)
+
+
+def unknown_format(relative: str, format: str | None) -> InputError:
+    """The refusal of a file that no reader takes."""
+    named = f"there is no reader called {format!r}" if format else "this file has no format that is read"
+    return InputError(
+        "read.unknown_format",
+        named,
+        where=relative,
+        why=f"formats that are read: {', '.join(sorted(READERS))}",
+        fix="convert it, name a reader with 'format:' in its source, or leave it out",
+    )
+
+
+def load_bytes(path: Path, relative: str) -> bytes:
+    """The bytes of a file of bearable size.
+
+    Raises:
+        InputError: `read.too_large`, `read.missing`, `read.unreadable`.
+    """
+    try:
+        n_bytes = path.stat().st_size
+        if n_bytes > MAX_FILE_BYTES:
+            raise InputError("read.too_large", f"the file has {n_bytes:,} bytes; at most {MAX_FILE_BYTES:,} are read",
+                             where=relative, fix="split it")  # fmt: skip
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError("read.missing", "the file is gone", where=relative, fix="restore it, or run again") from None
+    except OSError as error:
+        raise InputError("read.unreadable", f"the file cannot be opened: {error.strerror or error}", where=relative,
+                         fix="check its permissions") from error  # fmt: skip

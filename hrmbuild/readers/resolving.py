@@ -1,0 +1,51 @@
+"""From a locator back to the words: the proof that a record quotes what stands in its file.
+
+Owns that way back. It reads the file again by the same decoding as the readers and cuts out the span; it must not
+search for the words.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hrmbuild.errors import InputError
+from hrmbuild.readers.decoding import decode
+from hrmbuild.readers.registry import load_bytes
+from hrmbuild.readers.spans import SourceText
+from hrmbuild.records.locator import Locator
+
+_LINE_FORMATS = frozenset({"markdown", "text", "csv", "jsonl", "ruleset", "cases"})
+
+
+def load_texts(path: Path, *, format: str) -> dict[str | None, SourceText]:
+    """The decoded text of a file, by mail part (None: the file itself), for resolving many locators at once.
+
+    Raises:
+        InputError: `read.*`; `read.no_text` for a format whose places are no spans of a text.
+    """
+    data = load_bytes(path, path.name)
+    if format not in _LINE_FORMATS:
+        raise InputError("read.no_text", f"places in a file of format {format} are no spans of a text", where=path.name)
+    return {None: SourceText(decode(data, where=path.name).text)}
+
+
+def resolve_in(texts: dict[str | None, SourceText], locator: Locator, *, where: str) -> str:
+    """The words at a locator: its characters where it has them, else its whole lines; NFC.
+
+    Raises:
+        InputError: `read.bad_locator`: the place is not there.
+    """
+    source = texts.get(locator.part)
+    if source is None:
+        raise InputError("read.bad_locator", f"the file has no part {locator.part}", where=where)
+    try:
+        return source.quoted(locator)
+    except ValueError as error:
+        raise InputError(
+            "read.bad_locator", f"{error}", where=where, why="the file is not the one that was read"
+        ) from None
+
+
+def resolve(path: Path, locator: Locator, *, format: str) -> str:
+    """Read a file again and return the exact words at a span of it (see `load_texts` and `resolve_in`)."""
+    return resolve_in(load_texts(path, format=format), locator, where=path.name)
