@@ -11,12 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
 from hrmbuild.errors import UsageError
 from hrmbuild.inference.sampling import Choose, greedy
 from hrmbuild.model.language_model import LanguageModel
+from hrmbuild.tokens.control import CONTROL_IDS, END
+from hrmbuild.tokens.encode import encode_prompt
+from hrmbuild.tokens.tokenizer import TextTokenizer
 
 MAX_NEW_TOKENS = 256
 """Default bound of an answer: several times the longest response of the kinds that compilers write."""
@@ -31,6 +35,67 @@ class Limits:
     """Bound of each answer, the end token included; the context bounds it too."""
     batch_size: int = BATCH_SIZE
     """Sequences that are decoded together."""
+
+
+class Prompt(NamedTuple):
+    """What is asked."""
+
+    instruction: str
+    condition: str = "direct"
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What was answered."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    """Content tokens, the end token left out."""
+    ended: bool
+    """The model closed its answer; False: a limit did."""
+    n_prompt_tokens: int
+
+
+def generate(
+    model: LanguageModel,
+    tokenizer: TextTokenizer,
+    prompts: Sequence[Prompt],
+    *,
+    limits: Limits = Limits(),
+    choose: Choose = greedy,
+) -> list[Generated]:
+    """Answer every prompt, in the order given.
+
+    Raises:
+        UsageError: an unknown condition (`ask.unknown_condition`), or a prompt fills the context; nothing is answered
+            then.
+    """
+    prefixes = [encode(tokenizer, prompt) for prompt in prompts]
+    end_id = CONTROL_IDS[END]
+    answers = generate_ids(model, prefixes, end_id=end_id, limits=limits, choose=choose)
+    return [
+        _generated(tokenizer, ids, end_id=end_id, n_prompt_tokens=len(prefix))
+        for ids, prefix in zip(answers, prefixes, strict=True)
+    ]
+
+
+def encode(tokenizer: TextTokenizer, prompt: Prompt) -> list[int]:
+    """Token ids of a prompt, framed.
+
+    Raises:
+        UsageError: an unknown condition.
+    """
+    try:
+        return encode_prompt(tokenizer, prompt.condition, instruction=prompt.instruction)
+    except ValueError as error:
+        raise UsageError("ask.unknown_condition", str(error), where=f"condition {prompt.condition!r}",
+                         fix="take one of these, or leave it out for direct") from error  # fmt: skip
+
+
+def _generated(tokenizer: TextTokenizer, ids: list[int], *, end_id: int, n_prompt_tokens: int) -> Generated:
+    ended = bool(ids) and ids[-1] == end_id
+    content = ids[:-1] if ended else ids
+    return Generated(tokenizer.decode(content), tuple(content), ended, n_prompt_tokens)
 
 
 def check_prompt(n_tokens: int, *, context_tokens: int, where: str | None = None) -> None:

@@ -1,0 +1,133 @@
+"""From a folder on disk to a model that answers: a package, or a checkpoint's averaged weights.
+
+Owns finding the pieces and refusing those that do not fit. It must not verify hashes (that is `verify`'s work), and it
+must not import training: a checkpoint is its files. Weights are loaded as float32 whatever they are stored in: greedy
+answers are defined for that.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from hrmbuild.config.model import ModelConfig
+from hrmbuild.errors import InputError
+from hrmbuild.inference.transformers_config import model_config
+from hrmbuild.model import build_model
+from hrmbuild.model.language_model import LanguageModel
+from hrmbuild.model.weights import State, load_state, read_weights
+from hrmbuild.tokens.tokenizer import TextTokenizer, load_tokenizer
+
+CONFIG_NAME = "config.json"
+TOKENIZER_NAME = "tokenizer.json"
+EMA_NAME = "ema.safetensors"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to answer."""
+
+    model: LanguageModel
+    tokenizer: TextTokenizer
+    folder: Path
+
+    @property
+    def context_tokens(self) -> int:
+        """Longest sequence, prompt and answer together."""
+        return self.model.config.context_tokens
+
+
+def load_package(folder: Path, *, device: torch.device | str = "cpu") -> LoadedModel:
+    """Load a packaged model.
+
+    Raises:
+        InputError: no package there, or a piece of it is missing, unreadable or does not fit the others.
+    """
+    if not folder.is_dir():
+        raise InputError("package.not_found", "there is no package here", where=str(folder),
+                         fix="make one: hrmbuild package")  # fmt: skip
+    config_path = folder / CONFIG_NAME
+    config = model_config(read_json_object(config_path), where=str(config_path))
+    model = model_from_state(config, read_safely(folder), where=str(folder), device=device)
+    return LoadedModel(model, load_tokenizer(folder / TOKENIZER_NAME), folder)
+
+
+def load_checkpoint(
+    folder: Path, *, config: ModelConfig, tokenizer: TextTokenizer, device: torch.device | str = "cpu"
+) -> LoadedModel:
+    """Load the averaged (EMA) weights of a checkpoint folder `step_000120`.
+
+    Raises:
+        InputError: the weights are missing, unreadable or do not fit `config`.
+    """
+    model = model_from_state(config, read_ema(folder), where=str(folder), device=device)
+    return LoadedModel(model, tokenizer, folder)
+
+
+def read_ema(checkpoint: Path) -> State:
+    """The averaged weights of a checkpoint, by fused name.
+
+    Raises:
+        InputError: they are missing or unreadable.
+    """
+    path = checkpoint / EMA_NAME
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_safely(folder: Path) -> State:
+    """All tensors of a folder of weights.
+
+    Raises:
+        InputError: they are missing or unreadable.
+    """
+    try:
+        return read_weights(folder)
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise _unreadable(folder, error) from error
+
+
+def model_from_state(
+    config: ModelConfig, state: State, *, where: str, device: torch.device | str = "cpu"
+) -> LanguageModel:
+    """A float32 model in evaluation mode that holds these weights.
+
+    Raises:
+        InputError: tensors are missing, unexpected or of another shape.
+    """
+    model = build_model(config)
+    load_state(model, state, where=where)
+    return model.to(device).eval().requires_grad_(False)
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """A JSON file that holds one object.
+
+    Raises:
+        InputError: it is missing, no JSON, or no object.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if not isinstance(value, dict):
+        raise _unreadable(path, ValueError("it holds no JSON object"))
+    return value
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return InputError(
+        "package.unreadable",
+        f"cannot read this: {told}",
+        where=str(path),
+        fix="run hrmbuild verify on the folder; then package the run again, or copy the package again",
+    )
