@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from hrmbuild.config.project import SourceConfig
 from hrmbuild.pairs.environment import Templates
-from hrmbuild.records import Record
+from hrmbuild.records.document import Record
 from hrmbuild.records.source import Source
 
 

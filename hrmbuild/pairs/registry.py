@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 
 from hrmbuild.pairs.context import CompileContext
-from hrmbuild.records import Record
-from hrmbuild.records.document import Document, Fields, RuleSetFile, Table
+from hrmbuild.records.document import Document, Fields, Record, RuleSetFile, Table
 from hrmbuild.records.locator import Locator
 from hrmbuild.records.pair import CompiledPair, Rejection
 

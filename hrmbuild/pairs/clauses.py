@@ -1,0 +1,158 @@
+"""A document as clauses: what is shown as a whole, numbered and under its heading.
+
+Owns which blocks are shown, and in what form. It must not look for questions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hrmbuild.pairs.draft import Piece
+from hrmbuild.pairs.sentences import Sentence, split_sentences
+from hrmbuild.pairs.spans import Quote, quote, without_marks
+from hrmbuild.records.document import Block, Document
+
+CLAUSE_BYTES = 420
+"""A longer paragraph is shown in parts of whole sentences: more would leave no room for a distractor."""
+_SHOWN = ("paragraph", "list_item")
+_TAGS = re.compile(r"\{[%{]|<[a-zA-Z/!]|^\s*\|")
+_END = re.compile(r"[.!?][\"”’')\]*_]*$")
+PARTS = 1000
+"""Places in the order that a block's parts may take."""
+_NUMBER = re.compile(r"^(?:\d+(?:\.\d+)*|§.+|(?:Section|Article|Clause|Rule) .+|[A-Z]{1,6}-?\d.*)$")
+_TITLE = re.compile(r"^([A-Z][^.:\n]{2,50})[.:]\s+(?=[A-Z\d])")
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A paragraph or list item that may be shown."""
+
+    piece: Piece
+    block: Block
+    number: str | None
+    """`4.2`, `Article 5`, where no other clause has it; `(a)` and the like name nothing."""
+    topic: str | None
+    """What it is about in its author's words: its run-in title, or the heading that only it stands under."""
+    sentences: tuple[Sentence, ...]
+
+    def quote(self, sentence: Sentence) -> Quote:
+        """A sentence with its place."""
+        return quote(self.block.text, self.block.locator, start=sentence.start, end=sentence.end)
+
+    def name(self) -> str:
+        """`Clause 4.2`, `Article 5`; the number must be there."""
+        number = self.number or ""
+        return f"Clause {number}" if number[:1].isdigit() else number
+
+    def ground(self) -> str:
+        """How a response names it: its number, else its heading, else nothing."""
+        if self.number:
+            return f"{self.name()}."
+        heading = self.piece.heading
+        return f"Section {heading.rstrip('.:')}." if heading and not heading.endswith("?") else ""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A block that is not shown, and why."""
+
+    block: Block
+    code: str
+    detail: str
+
+
+def read_clauses(document: Document) -> tuple[list[Clause], list[Refused]]:
+    """Clauses in reading order, and the blocks that cannot be shown."""
+    counts = Counter(_number(block) for block in document.blocks)
+    clauses: list[Clause] = []
+    refused: list[Refused] = []
+    for order, block in enumerate(document.blocks):
+        if block.kind not in _SHOWN:
+            continue
+        reason = _why_not(block)
+        if reason:
+            refused.append(Refused(block, *reason))
+            continue
+        number = _number(block)
+        clauses.extend(_clauses(document, order, block, number if number and counts[number] == 1 else None))
+    return clauses, refused
+
+
+def _why_not(block: Block) -> tuple[str, str] | None:
+    text = block.text.strip()
+    if _TAGS.search(text):
+        return "compile.markup", "it holds template tags, HTML or a table"
+    lower = text[:1].islower() and not block.number
+    if not _END.search(text) or lower or len(text.split()) < 4:
+        return "compile.fragment", "a part of a list or sentence: shown alone it would say something else"
+    return None
+
+
+def _clauses(document: Document, order: int, block: Block, number: str | None) -> list[Clause]:
+    """The block as one clause, or in parts of whole sentences where it is long."""
+    sentences = [s._replace(text=_words(block, s)) for s in split_sentences(block.text)]
+    parts: list[list[Sentence]] = [[]]
+    for sentence in sentences:
+        if parts[-1] and sentence.end - parts[-1][0].start > CLAUSE_BYTES:
+            parts.append([])
+        parts[-1].append(sentence)
+    return [
+        _clause(document, order * PARTS + i, block, number if i == 0 else None, tuple(part))
+        for i, part in enumerate(parts)
+        if part and len(_shown(block, part).encode()) <= CLAUSE_BYTES
+    ]
+
+
+def _words(block: Block, sentence: Sentence) -> str:
+    return quote(block.text, block.locator, start=sentence.start, end=sentence.end).text
+
+
+def _shown(block: Block, part: Sequence[Sentence]) -> str:
+    words = block.text[part[0].start : part[-1].end]
+    return without_marks(words)
+
+
+def _number(block: Block) -> str | None:
+    number = (block.number or "").rstrip(".")
+    return number if block.kind in _SHOWN and _NUMBER.match(number) else None
+
+
+def _clause(document: Document, order: int, block: Block, number: str | None, part: tuple[Sentence, ...]) -> Clause:
+    text = _shown(block, part)
+    heading = _heading(document, block)
+    return Clause(
+        piece=Piece(
+            order=order, text=f"{number} {text}" if number and not text.startswith(number) else text, heading=heading
+        ),
+        block=block,
+        number=number,
+        topic=_topic(document, block, heading),
+        sentences=part,
+    )
+
+
+def _heading(document: Document, block: Block) -> str | None:
+    """The innermost heading above that is words: numbers of enclosing clauses and the document's title are not."""
+    words = [title for title in block.locator.heading_path or () if re.search(r"[^\W\d_]{3}", title)]
+    return without_marks(words[-1]) if words and words[-1] != document.title else None
+
+
+def _topic(document: Document, block: Block, heading: str | None) -> str | None:
+    run_in = _TITLE.match(_without_number(block))
+    if run_in:
+        return run_in.group(1)
+    under = [b for b in document.blocks if b.kind in _SHOWN and b.locator.heading_path == block.locator.heading_path]
+    usable = heading and len(under) == 1 and not heading.endswith("?")
+    return _NUMBERED_HEADING.sub("", heading) if heading and usable else None
+
+
+_NUMBERED_HEADING = re.compile(r"^(?:§\s*)?\d+(?:\.\d+)*[.)]?\s+")
+
+
+def _without_number(block: Block) -> str:
+    number = block.number or ""
+    text = without_marks(block.text)
+    return text[len(number) :].lstrip(" .)") if number and text.startswith(number) else text

@@ -1,0 +1,132 @@
+"""Words at a place: a quoted text, where it stands exactly, and the masks between file and pair.
+
+Owns narrowing a block's locator to some of its words, joining wrapped lines, and the record of what was replaced (a
+line break by a space, a person's name by a role). "Stands at its span" means: the file's text at the locator, after
+`apply_masks`, equals the occurrence's text. It must not read files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from hrmbuild.records.locator import Locator
+
+MASKS = "masks"
+"""Key in an occurrence's inputs: JSON list of [from, to, replacement], offsets into the exact text at the locator.
+Offsets, not the replaced words: a name that was masked must not stand in the corpus."""
+
+
+class Mask(NamedTuple):
+    """Replace the characters start..end (end excluded) of the exact text."""
+
+    start: int
+    end: int
+    replacement: str
+
+
+class Quote(NamedTuple):
+    """Some words as shown to the model, with their place and masks."""
+
+    text: str
+    locator: Locator
+    masks: tuple[Mask, ...] = ()
+
+    def inputs(self) -> dict[str, str] | None:
+        """The masks as an occurrence records them; None where there are none."""
+        return {MASKS: json.dumps([list(mask) for mask in self.masks])} if self.masks else None
+
+
+_WRAP = re.compile(r"[ \t]*\n[ \t]*|[ \t]{2,}|\t")
+
+
+def line_masks(text: str) -> list[Mask]:
+    """Masks that join wrapped lines and runs of blanks into single spaces."""
+    return [Mask(m.start(), m.end(), " ") for m in _WRAP.finditer(text)]
+
+
+_MARKS = re.compile(
+    r"\[\^[^\]\s]{1,20}\]|(?P<open>!?\[)(?P<words>[^\[\]]+)(?P<close>\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?\)|\]\[[^\]]*\])|"
+    r"(?P<left>\*\*|__|(?<![\w*])\*|(?<!\w)_)(?=\S)(?P<strong>[^*_\n]+?)(?<=\S)(?P<right>(?P=left))(?![\w*])"
+)
+
+
+def mark_masks(text: str) -> list[Mask]:
+    """Masks that take Markdown's marks away and leave the words: links, emphasis, footnote signs."""
+    found: list[Mask] = []
+    for match in _MARKS.finditer(text):
+        for opening, closing in (("open", "close"), ("left", "right")):
+            if match[opening]:
+                found += [Mask(*match.span(opening), ""), Mask(*match.span(closing), "")]
+        if not match["open"] and not match["left"]:
+            found.append(Mask(match.start(), match.end(), ""))
+        inner = match["words"] or ""
+        offset = match.start("words")
+        found += [Mask(m.start + offset, m.end + offset, m.replacement) for m in mark_masks(inner)] if inner else []
+    return found
+
+
+def without_marks(text: str) -> str:
+    """The words alone."""
+    return apply_masks(text, merge_masks(mark_masks(text), line_masks(text)))
+
+
+def name_masks(text: str, names: Mapping[str, str]) -> list[Mask]:
+    """Masks that put a role where a name stands as whole words; longer names first."""
+    if not names:
+        return []
+    options = "|".join(re.escape(name) for name in sorted(names, key=lambda n: (-len(n), n)))
+    found = re.finditer(rf"(?<!\w)(?:{options})(?!\w)", text)
+    return [Mask(m.start(), m.end(), names[m.group()]) for m in found]
+
+
+def merge_masks(*groups: Sequence[Mask]) -> tuple[Mask, ...]:
+    """All masks by position; of two that overlap the first group's stays."""
+    kept: list[Mask] = []
+    for mask in (mask for group in groups for mask in group):
+        if all(mask.end <= other.start or mask.start >= other.end for other in kept):
+            kept.append(mask)
+    return tuple(sorted(kept))
+
+
+def apply_masks(text: str, masks: Sequence[Mask]) -> str:
+    """The text after its masks."""
+    for mask in sorted(masks, reverse=True):
+        text = text[: mask.start] + mask.replacement + text[mask.end :]
+    return text
+
+
+def read_masks(inputs: Mapping[str, str] | None) -> tuple[Mask, ...]:
+    """The masks that an occurrence's inputs record."""
+    if not inputs or MASKS not in inputs:
+        return ()
+    return tuple(Mask(start, end, replacement) for start, end, replacement in json.loads(inputs[MASKS]))
+
+
+def narrow(locator: Locator, text: str, start: int, end: int) -> Locator:
+    """The locator of text[start:end], where `text` stands at `locator`.
+
+    Without character offsets (or where they do not fit the text, as after NFC shortened it) the lines are kept as they
+    are: a wider place that is true beats an exact one that may not be.
+    """
+    exact = locator.char_from is not None and locator.char_to == locator.char_from + len(text)
+    if not exact or locator.char_from is None:
+        return locator
+    changes: dict[str, int] = {"char_from": locator.char_from + start, "char_to": locator.char_from + end}
+    if locator.line_from is not None:
+        changes["line_from"] = locator.line_from + text.count("\n", 0, start)
+        changes["line_to"] = locator.line_from + text.count("\n", 0, max(start, end - 1))
+    return locator.model_copy(update=changes)
+
+
+def quote(
+    text: str, locator: Locator, *, start: int = 0, end: int | None = None, names: Mapping[str, str] | None = None
+) -> Quote:
+    """The words text[start:end] as shown: lines joined, marks and names masked, with the exact place."""
+    end = len(text) if end is None else end
+    exact = narrow(locator, text, start, end)
+    words = text[start:end] if exact is not locator else text
+    masks = merge_masks(name_masks(words, names or {}), mark_masks(words), line_masks(words))
+    return Quote(apply_masks(words, masks), exact, masks)
