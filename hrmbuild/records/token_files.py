@@ -2,8 +2,9 @@
 
 `tokens.bin` holds little-endian unsigned integers (2 bytes where the vocabulary fits, else 4): for each pair, in the
 order of its id, the prefix `<|im_start|> condition… instruction <|im_end|>`, then the response, then `<|box_end|>`.
-`index.bin` holds, for each pair, three little-endian int64: offset of its first token, length of the prefix, length of the
-response with its end token. `ids.bin` holds the 32 bytes of each pair's id, in the same order.
+`index.bin` holds, for each pair, three little-endian int64: offset of its first token, length of the prefix, length of
+the response with its end token. `ids.bin` holds the 32 bytes of each pair's id, `sources.bin` one little-endian uint32
+for each pair: the number of its first source in `sources`; both in the same order.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from typing import Literal
 
 from hrmbuild.records.base import Noun, Sha256
 
+TokenFileName = Literal["tokens.bin", "index.bin", "ids.bin", "sources.bin"]
+
 
 class TokenSplit(Noun):
-    """One split's three files."""
+    """One split's four files."""
 
     n_pairs: int
     n_tokens: int
     """All tokens, control tokens included."""
-    sha256: dict[Literal["tokens.bin", "index.bin", "ids.bin"], Sha256]
+    sha256: dict[TokenFileName, Sha256]
 
 
 class TokenFiles(Noun):
@@ -31,4 +34,6 @@ class TokenFiles(Noun):
     dtype: Literal["uint16", "uint32"]
     vocab_size: int
     """Entries of the tokenizer."""
+    sources: tuple[Sha256, ...]
+    """Hashes of the source files, sorted."""
     splits: dict[Literal["train", "dev", "test"], TokenSplit]

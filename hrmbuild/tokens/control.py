@@ -1,8 +1,8 @@
 """The control tokens: their names, their fixed ids, and which condition each stands for.
 
-Owns the eight names and the layout of a training sequence's frame. It must not know any vocabulary beyond them. Names and
-order of the conditions are those of the released HRM-Text tokenizer (arXiv 2605.20613); the ids are ours: the lowest,
-so that they are the same in every tokenizer we train.
+Owns the eight names. It must not know any vocabulary beyond them. Names, and which condition each stands for, are those
+of the released HRM-Text tokenizer (arXiv 2605.20613); the ids are ours: the lowest, so that they are the same in every
+tokenizer we train.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def encode_pair(tokenizer: TextTokenizer, condition: str, *, instruction: str, r
 
 def encode_pairs(tokenizer: TextTokenizer, texts: Iterable[tuple[str, str, str]]) -> Iterator[EncodedPair]:
     """Many pairs (condition, instruction, response), in order, in batches on all cores; never all in memory."""
-    for batch in _batches(texts, BATCH_PAIRS):
+    for batch in in_batches(texts, BATCH_PAIRS):
         encoded = tokenizer.encode_batch([text for _, *pair in batch for text in pair])
         for (condition, _, _), instruction, response in zip(batch, encoded[::2], encoded[1::2], strict=True):
             yield _framed(condition, instruction, response=response)
@@ -81,7 +81,8 @@ def _framed(condition: str, instruction: list[int], *, response: list[int]) -> E
     return EncodedPair(prefix_ids(condition, instruction), [*response, CONTROL_IDS[END]])
 
 
-def _batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
+def in_batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of up to `size` values, in order."""
     iterator = iter(values)
     while batch := list(islice(iterator, size)):
         yield batch

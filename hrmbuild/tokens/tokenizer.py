@@ -1,9 +1,9 @@
 """The byte-level BPE tokenizer: trained by freeze, read by everything that turns text into ids.
 
-Owns training, loading and plain encoding. Text is brought to NFC, digits are split one by one (numbers of any size share
-ten tokens, and their places line up), and the base alphabet is all 256 bytes, so that no text is unknown. It must not
-add control tokens: frames belong to `tokens.encode`. Training gives the same bytes for the same texts in any order and
-with any number of threads (measured), because merges are ranked by count, then by id.
+Owns training, loading and plain encoding. Text is brought to NFC, digits are split one by one (numbers of any size
+share ten tokens, and their places line up), and the base alphabet is all 256 bytes, so that no text is unknown. It must
+not add control tokens: frames belong to `tokens.encode`. Training gives the same bytes for the same texts in any order
+and with any number of threads (tested), because merges are ranked by count, then by id.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class TextTokenizer:
 def _parse(data: bytes, where: str) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_str(data.decode("utf-8"))
-    except Exception as error:  # noqa: BLE001 - the library raises bare Exception for any broken file
+    except Exception as error:  # The library raises nothing more precise, whatever is broken.
         raise InputError(
             "tokens.tokenizer_unreadable",
             f"this is no tokenizer that can be read: {error}",

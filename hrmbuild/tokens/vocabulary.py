@@ -2,9 +2,9 @@
 
 Owns the rule. It must not train anything.
 
-The measure is the bytes of distinct lines with every digit masked, not the size of the split. A compiled corpus says the
-same sentence thousands of times with other numbers, and digits are never merged, so lines that differ in digits only
-teach the tokenizer nothing new: by plain size, a demo of 4 MB would get 62,000 entries, and a model of a million
+The measure is the bytes of distinct lines with every digit masked, not the size of the split. A compiled corpus says
+the same sentence thousands of times with other numbers, and digits are never merged, so lines that differ in digits
+only teach the tokenizer nothing new: by plain size, a demo of 4 MB would get 62,000 entries, and a model of a million
 weights would spend sixteen million on its embedding and head. For a corpus that never repeats a line the two measures
 are equal. Counting stops where more would change nothing, so memory is bounded whatever the corpus.
 
