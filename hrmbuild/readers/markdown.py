@@ -22,7 +22,7 @@ from hrmbuild.readers.front_matter import FrontMatter, find_front_matter
 from hrmbuild.readers.memo_headers import MemoHeaders, find_memo_headers
 from hrmbuild.readers.outline import Outline, clause_number
 from hrmbuild.readers.result import MAX_TEXT_BYTES, ReadResult, SourceFile, check_size, skip
-from hrmbuild.readers.spans import SourceText
+from hrmbuild.readers.spans import SourceText, nfc
 from hrmbuild.records.document import Block, Document
 from hrmbuild.records.source import Skip
 
@@ -45,21 +45,20 @@ def read_markdown(file: SourceFile) -> ReadResult:
     if front.problem:
         place = source.lines_locator(1, front.n_lines)
         walk.skips.append(skip("read.front_matter", f"front matter is no YAML: {front.problem}", place))
-    document = _document(file, walk.blocks, front, memo)
+    document = _document(file, walk, front, memo)
     return ReadResult([document], walk.skips, decoded.notes)
 
 
-def _document(file: SourceFile, blocks: list[Block], front: FrontMatter, memo: MemoHeaders) -> Document:
+def _document(file: SourceFile, walk: _Walk, front: FrontMatter, memo: MemoHeaders) -> Document:
     headers = {**memo.values, **front.values}
-    headings = sorted((b for b in blocks if b.kind == "heading"), key=lambda block: block.level != 1)
-    title = front.values.get("title") or (headings[0].text if headings else headers.get("subject"))
+    title = front.values.get("title") or walk.title or headers.get("subject")
     return Document(
         source_sha256=file.sha256,
         path=file.relative,
         title=title,
         headers=headers,
         header_locators={**memo.locators, **front.locators},
-        blocks=tuple(blocks),
+        blocks=tuple(walk.blocks),
     )
 
 
@@ -73,10 +72,17 @@ class _Walk:
     skips: list[Skip] = field(default_factory=list)
     outline: Outline = field(default_factory=Outline)
     covered: set[int] = field(default_factory=set)
+    titles: list[tuple[int, str]] = field(default_factory=list)
+    """Level and whole words of each heading."""
     _items: list[Token] = field(default_factory=list)
     """Open list items, outermost first."""
     _fresh: bool = False
     """The innermost item has no block yet."""
+
+    @property
+    def title(self) -> str | None:
+        """The first heading of the first level, else the first heading."""
+        return min(self.titles, key=lambda heading: heading[0] != 1)[1] if self.titles else None
 
     def run(self) -> None:
         """Fill `blocks` and `skips`."""
@@ -131,7 +137,8 @@ class _Walk:
         if end <= start:
             return
         level = int(token.tag[1:])
-        title = " ".join(self.source.text[start:end].split())
+        title = nfc(" ".join(self.source.text[start:end].split()))
+        self.titles.append((level, title))
         clause = clause_number(self.source.text[start:end])
         words = start + clause.length if clause and clause.length < end - start else start
         self.outline.open_level(level, title)
