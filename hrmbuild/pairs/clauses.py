@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hrmbuild.pairs.draft import Piece
@@ -37,10 +37,13 @@ class Clause:
     topic: str | None
     """What it is about in its author's words: its run-in title, or the heading that only it stands under."""
     sentences: tuple[Sentence, ...]
+    """Their words as shown; offsets into the block's text."""
+    names: Mapping[str, str]
+    """Masks of names: name -> what is shown."""
 
     def quote(self, sentence: Sentence) -> Quote:
         """A sentence with its place."""
-        return quote(self.block.text, self.block.locator, start=sentence.start, end=sentence.end)
+        return quote(self.block.text, self.block.locator, start=sentence.start, end=sentence.end, names=self.names)
 
     def name(self) -> str:
         """`Clause 4.2`, `Article 5`; the number must be there."""
@@ -64,8 +67,8 @@ class Refused:
     detail: str
 
 
-def read_clauses(document: Document) -> tuple[list[Clause], list[Refused]]:
-    """Clauses in reading order, and the blocks that cannot be shown."""
+def read_clauses(document: Document, *, names: Mapping[str, str] | None = None) -> tuple[list[Clause], list[Refused]]:
+    """Clauses in reading order, and the blocks that cannot be shown; `names` are masked in all of them."""
     counts = Counter(_number(block) for block in document.blocks)
     clauses: list[Clause] = []
     refused: list[Refused] = []
@@ -77,7 +80,8 @@ def read_clauses(document: Document) -> tuple[list[Clause], list[Refused]]:
             refused.append(Refused(block, *reason))
             continue
         number = _number(block)
-        clauses.extend(_clauses(document, order, block, number if number and counts[number] == 1 else None))
+        alone = number if number and counts[number] == 1 else None
+        clauses.extend(_clauses(document, order, block, number=alone, names=names or {}))
     return clauses, refused
 
 
@@ -91,53 +95,48 @@ def _why_not(block: Block) -> tuple[str, str] | None:
     return None
 
 
-def _clauses(document: Document, order: int, block: Block, number: str | None) -> list[Clause]:
-    """The block as one clause, or in parts of whole sentences where it is long."""
-    sentences = [s._replace(text=_words(block, s)) for s in split_sentences(block.text)]
-    parts: list[list[Sentence]] = [[]]
-    for sentence in sentences:
-        if parts[-1] and sentence.end - parts[-1][0].start > CLAUSE_BYTES:
-            parts.append([])
-        parts[-1].append(sentence)
-    return [
-        _clause(document, order * PARTS + i, block, number if i == 0 else None, tuple(part))
-        for i, part in enumerate(parts)
-        if part and len(_shown(block, part).encode()) <= CLAUSE_BYTES
-    ]
-
-
-def _words(block: Block, sentence: Sentence) -> str:
-    return quote(block.text, block.locator, start=sentence.start, end=sentence.end).text
-
-
-def _shown(block: Block, part: Sequence[Sentence]) -> str:
-    words = block.text[part[0].start : part[-1].end]
-    return without_marks(words)
-
-
 def _number(block: Block) -> str | None:
     number = (block.number or "").rstrip(".")
     return number if block.kind in _SHOWN and _NUMBER.match(number) else None
 
 
-def _clause(document: Document, order: int, block: Block, number: str | None, part: tuple[Sentence, ...]) -> Clause:
-    text = _shown(block, part)
+def _clauses(
+    document: Document, order: int, block: Block, *, number: str | None, names: Mapping[str, str]
+) -> list[Clause]:
+    """The block as one clause, or in parts of whole sentences where it is long."""
+
+    def words(start: int, end: int) -> str:
+        return quote(block.text, block.locator, start=start, end=end, names=names).text
+
+    parts: list[list[Sentence]] = [[]]
+    for sentence in split_sentences(block.text):
+        if parts[-1] and sentence.end - parts[-1][0].start > CLAUSE_BYTES:
+            parts.append([])
+        parts[-1].append(sentence._replace(text=words(sentence.start, sentence.end)))
     heading = _heading(document, block)
-    return Clause(
-        piece=Piece(
-            order=order, text=f"{number} {text}" if number and not text.startswith(number) else text, heading=heading
-        ),
-        block=block,
-        number=number,
-        topic=_topic(document, block, heading),
-        sentences=part,
-    )
+    return [
+        Clause(
+            piece=Piece(order=order * PARTS + i, text=_numbered(number if i == 0 else None, shown), heading=heading),
+            block=block,
+            number=number if i == 0 else None,
+            topic=_topic(document, block, heading) if i == 0 else None,
+            sentences=tuple(part),
+            names=names,
+        )
+        for i, part in enumerate(parts)
+        if part and len((shown := words(part[0].start, part[-1].end)).encode()) <= CLAUSE_BYTES
+    ]
+
+
+def _numbered(number: str | None, text: str) -> str:
+    return f"{number} {text}" if number and not text.startswith(number) else text
 
 
 def _heading(document: Document, block: Block) -> str | None:
     """The innermost heading above that is words: numbers of enclosing clauses and the document's title are not."""
     words = [title for title in block.locator.heading_path or () if re.search(r"[^\W\d_]{3}", title)]
-    return without_marks(words[-1]) if words and words[-1] != document.title else None
+    known = not words or words[-1] == document.title or re.fullmatch(r"memo(?:randum)?", words[-1], re.I)
+    return None if known else without_marks(words[-1])
 
 
 def _topic(document: Document, block: Block, heading: str | None) -> str | None:

@@ -75,14 +75,14 @@ def find_norm(sentence: str) -> Norm | None:
     condition = None
     conditional = _IF.match(sentence)
     if conditional:
-        condition, sentence = _lower_first(conditional.group(1)), conditional.group(2)
+        condition, sentence = lower_first(conditional.group(1)), conditional.group(2)
         if _ANY_MODAL.search(condition):
             return None
     found = _ANY_MODAL.search(sentence)
     if not found or found.group(1) not in _MODALS or not sentence.rstrip().endswith("."):
         return None
     subject, action = sentence[: found.start()].strip(), sentence[found.end() :].strip().rstrip(".")
-    if not (_is_subject(subject) and _is_action(action, modal=found.group(1))):
+    if not (is_subject(subject) and _is_action(action, modal=found.group(1))):
         return None
     return _norm(subject, found.group(1), action, condition)
 
@@ -93,10 +93,10 @@ def _norm(subject: str, modal: str, action: str, condition: str | None) -> Norm 
         if force != "permitted":
             return None
         force, subject = "forbidden", "any " + subject[3:]
-    return Norm(_lower_first(subject), modal, force, action, condition)
+    return Norm(lower_first(subject), modal, force, action, condition)
 
 
-def _is_subject(text: str) -> bool:
+def is_subject(text: str) -> bool:
     words = text.split()
     if not 1 <= len(words) <= 9 or words[0].lower() in _NOT_A_SUBJECT or not text[0].isalpha():
         return False
@@ -264,6 +264,6 @@ _OPENERS = _words(
 )
 
 
-def _lower_first(text: str) -> str:
+def lower_first(text: str) -> str:
     """`The branch` -> `the branch`. A first word that is not known to be common keeps its capital: it may be a name."""
     return text[0].lower() + text[1:] if text.split()[0] in _OPENERS else text

@@ -1,13 +1,14 @@
-"""Headings that ask a question, and the organisation's own answer below them.
+"""Questions that a document asks and answers itself: headings that ask, and `Q:` followed by `A:`.
 
-Owns what counts as such a heading and which words are the answer: the first paragraph's first sentence, where it can
-stand alone.
+Owns what counts as such a question and which words are the answer: under a heading the first paragraph's first
+sentence, where it can stand alone.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from hrmbuild.pairs.clauses import PARTS, Clause
 from hrmbuild.pairs.sentences import Sentence
@@ -39,3 +40,16 @@ def heading_answers(document: Document, clauses: Sequence[Clause]) -> Iterator[t
 def _answers(sentence: Sentence) -> bool:
     n_bytes = len(sentence.text.encode())
     return 25 <= n_bytes <= 260 and sentence.text.endswith((".", "!")) and not _LEANS.match(sentence.text)
+
+
+_QUESTION = re.compile(r"^(?:Q|Question)\s*[:.]\s*(?P<words>.{6,160}\?)$")
+_ANSWER = re.compile(r"^(?:A|Answer)\s*[:.]\s*(?P<words>.{10,260}[.!])$")
+
+
+def written_answers(clauses: Sequence[Clause]) -> Iterator[tuple[Clause, Sentence, str, str]]:
+    """(clause, sentence with the answer, question, answer) for each `Q: ...` that `A: ...` follows at once."""
+    flow = [(clause, sentence) for clause in clauses for sentence in clause.sentences]
+    for (_, asked), (clause, sentence) in pairwise(flow):
+        question, answer = _QUESTION.match(asked.text), _ANSWER.match(sentence.text)
+        if question and answer:
+            yield clause, sentence, question["words"], answer["words"]

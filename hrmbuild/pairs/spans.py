@@ -122,11 +122,25 @@ def narrow(locator: Locator, text: str, start: int, end: int) -> Locator:
 
 
 def quote(
-    text: str, locator: Locator, *, start: int = 0, end: int | None = None, names: Mapping[str, str] | None = None
+    text: str,
+    locator: Locator,
+    *,
+    start: int = 0,
+    end: int | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Quote:
-    """The words text[start:end] as shown: lines joined, marks and names masked, with the exact place."""
+    """The words text[start:end] as shown: lines joined, marks and names masked, with their place.
+
+    Where the locator's offsets do not fit the text (see `narrow`) the place is the whole block's, and the masks record
+    that the words before and after were cut.
+    """
     end = len(text) if end is None else end
     exact = narrow(locator, text, start, end)
-    words = text[start:end] if exact is not locator else text
+    words = text[start:end]
     masks = merge_masks(name_masks(words, names or {}), mark_masks(words), line_masks(words))
-    return Quote(apply_masks(words, masks), exact, masks)
+    shown = apply_masks(words, masks)
+    if exact is locator and (start, end) != (0, len(text)):
+        moved = tuple(Mask(m.start + start, m.end + start, m.replacement) for m in masks)
+        cut = [mask for mask in (Mask(0, start, ""), Mask(end, len(text), "")) if mask.start < mask.end]
+        masks = merge_masks(cut, moved)
+    return Quote(shown, exact, masks)
