@@ -31,6 +31,15 @@ class Count(Noun):
     """Content tokens of the responses, the end token left out."""
 
 
+class RefusedFile(Noun):
+    """A file that was found and never opened (a link that leaves the folder, no permission): no bytes, so no hash."""
+
+    path: str
+    code: str
+    detail: str
+    declared_by: str
+
+
 class SourceEntry(Noun):
     """A source file and what came of it."""
 
@@ -39,13 +48,16 @@ class SourceEntry(Noun):
     reason: str | None = None
     """Why it was quarantined."""
     records: int = Field(ge=0)
+    without_pair: int = Field(default=0, ge=0)
+    """Records that yielded rejections only."""
     skipped: int = Field(ge=0)
     """Things in it that the reader saw and did not read."""
     made: int = Field(ge=0)
     """Occurrences that compilers made from it."""
     kept: int = Field(ge=0)
     rejected: int = Field(ge=0)
-    """made = kept + rejected."""
+    left_out: int = Field(default=0, ge=0)
+    """Occurrences of pairs above `max_label`. made = kept + rejected + left_out."""
     reasons: dict[str, int] = {}
     """Rejections by code, those before a pair was made included."""
     count: Count
@@ -87,9 +99,15 @@ class Manifest(Noun):
     as_of: str | None = None
     label: str
     """Highest label of what it contains."""
+    max_label: str | None = None
+    """The highest label that was let in; absent: all."""
+    left_out: int = Field(default=0, ge=0)
+    """Pairs left out because their label is above `max_label`."""
     lineage: str
     """`complete`, or `partial: …` with what is outside."""
     sources: tuple[SourceEntry, ...]
+    """Sorted by path."""
+    refused: tuple[RefusedFile, ...] = ()
     """Sorted by path."""
     splits: dict[Literal["train", "dev", "test"], Count]
     strata: dict[str, Count]

@@ -182,9 +182,9 @@ class Corpus:
         """Number of kept pairs."""
         return int(self._connection.execute("SELECT count(*) FROM pair").fetchall()[0][0])
 
-    def pairs_of(self, path: str, *, limit: int) -> list[Pair]:
-        """A few kept pairs with an occurrence in the file `path`, those with the smallest ids."""
-        return reading.read_pairs_of(self._connection, path, limit=limit)
+    def pairs_of(self, paths: Sequence[str], *, limit: int) -> list[Pair]:
+        """A few kept pairs with an occurrence in one of these files, those with the smallest ids."""
+        return reading.read_pairs_of(self._connection, list(paths), limit=limit)
 
     def paths_of_pairs(self) -> dict[str, list[str]]:
         """The files that support each kept pair, by pair id; paths sorted."""

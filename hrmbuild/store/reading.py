@@ -96,10 +96,12 @@ def read_pairs(connection: duckdb.DuckDBPyConnection, split: Split | None) -> It
     return _fetch_pairs(connection, f"{_PAIRS} {where} ORDER BY p.id", [] if split is None else [split])
 
 
-def read_pairs_of(connection: duckdb.DuckDBPyConnection, path: str, *, limit: int) -> list[Pair]:
-    """Kept pairs with an occurrence in a file, smallest ids first."""
-    inside = f"SELECT DISTINCT c.pair_id FROM {ALIVE} WHERE c.path = ? ORDER BY c.pair_id LIMIT ?"
-    return list(_fetch_pairs(connection, f"{_PAIRS} WHERE p.id IN ({inside}) ORDER BY p.id", [path, limit]))
+def read_pairs_of(connection: duckdb.DuckDBPyConnection, paths: list[str], *, limit: int) -> list[Pair]:
+    """Kept pairs with an occurrence in one of these files, smallest ids first."""
+    inside = (
+        f"SELECT DISTINCT c.pair_id FROM {ALIVE} WHERE list_contains(?::VARCHAR[], c.path) ORDER BY c.pair_id LIMIT ?"
+    )
+    return list(_fetch_pairs(connection, f"{_PAIRS} WHERE p.id IN ({inside}) ORDER BY p.id", [paths, limit]))
 
 
 def _fetch_pairs(connection: duckdb.DuckDBPyConnection, query: str, bound: list[Any]) -> Iterator[Pair]:

@@ -1,0 +1,172 @@
+# pyright: basic
+"""The evidence pack: Parquet files beside the manifest that anyone can read ten years from now, and their checker.
+
+Owns the files' columns and reading them back. It must not know DuckDB or the corpus.
+
+`pairs.parquet`: a row a pair, splits in the order train, dev, test, ids ascending inside; columns `split`, `id`, `leaf`
+(content leaf, hex), `salted_leaf` (hex), `row` (canonical JSON text, what is hashed), `instruction_tokens`,
+`response_tokens` (content tokens; control and end tokens left out). `rejections.parquet`: everything that was turned
+down (`stage` read, compile, gate, corpus) or not read (`stage` skip). `salts.parquet`: `id`, `salt` (32 bytes), for the
+owner's eyes only. `row.schema.json`: JSON Schema of a row. `check.py`: recomputes all of it without hrmbuild.
+Row groups hold 65,536 rows; compression is Zstandard; equal rows give equal bytes with one version of Arrow.
+(Arrow's Python package ships no types: hence pyright's basic mode for this file.)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hrmbuild.errors import InputError
+from hrmbuild.records.pair import Split
+
+PAIRS_NAME, REJECTIONS_NAME, SALTS_NAME = "pairs.parquet", "rejections.parquet", "salts.parquet"
+TOKENIZER_NAME, SCHEMA_NAME, CHECK_NAME = "tokenizer.json", "row.schema.json", "check.py"
+EVIDENCE_NAMES = (CHECK_NAME, PAIRS_NAME, REJECTIONS_NAME, SCHEMA_NAME, SALTS_NAME, TOKENIZER_NAME)
+"""Every file of the pack, which the manifest lists with its hash."""
+ROW_GROUP_ROWS = 65_536
+
+_PAIRS = pa.schema([
+    ("split", pa.string()), ("id", pa.string()), ("leaf", pa.string()), ("salted_leaf", pa.string()),
+    ("row", pa.large_string()), ("instruction_tokens", pa.int32()), ("response_tokens", pa.int32()),
+])  # fmt: skip
+_REJECTIONS = pa.schema([
+    (name, pa.large_string() if name == "text" else pa.string())
+    for name in ("path", "stage", "code", "detail", "source_sha256", "locator", "text", "pair_id", "gate")
+])  # fmt: skip
+_SALTS = pa.schema([("id", pa.string()), ("salt", pa.binary(32))])
+
+
+@dataclass(frozen=True)
+class EvidenceRow:
+    """One row of `pairs.parquet`."""
+
+    split: Split
+    id: str
+    leaf: str
+    salted_leaf: str
+    row: str
+    """Canonical JSON of the pair."""
+    instruction_tokens: int
+    response_tokens: int
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The row as a value."""
+        return json.loads(self.row)
+
+
+@dataclass(frozen=True)
+class EvidenceRejection:
+    """One row of `rejections.parquet`; field order is column order."""
+
+    path: str
+    stage: str
+    code: str
+    detail: str
+    source_sha256: str
+    locator: str
+    """Canonical JSON."""
+    text: str | None
+    pair_id: str | None
+    gate: str | None
+
+
+def write_pairs(path: Path, rows: Iterable[EvidenceRow]) -> None:
+    """Write `pairs.parquet`; rows must come in its order."""
+    _write(path, _PAIRS, (astuple(row) for row in rows))
+
+
+def write_rejections(path: Path, rejections: Iterable[EvidenceRejection]) -> None:
+    """Write `rejections.parquet`."""
+    _write(path, _REJECTIONS, (astuple(one) for one in rejections))
+
+
+def write_salts(path: Path, salts: Mapping[str, bytes]) -> None:
+    """Write `salts.parquet`, mode 0600."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    _write(path, _SALTS, iter(sorted(salts.items())))
+
+
+def _write(path: Path, schema: pa.Schema, rows: Iterable[Sequence[object]]) -> None:
+    remaining = iter(rows)
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        while group := list(islice(remaining, ROW_GROUP_ROWS)):
+            columns = list(zip(*group, strict=True))
+            arrays = [pa.array(column, type=part.type) for column, part in zip(columns, schema, strict=True)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema), row_group_size=ROW_GROUP_ROWS)
+
+
+def read_evidence(folder: Path, split: Split | None = None) -> Iterator[EvidenceRow]:
+    """The rows of `pairs.parquet` in their order, those of one split where it is given.
+
+    Raises:
+        InputError: `evidence.unreadable`.
+    """
+    for values in _read(folder / PAIRS_NAME, _PAIRS):
+        row = EvidenceRow(**values)
+        if split is None or row.split == split:
+            yield row
+
+
+def read_rows(folder: Path, split: Split) -> Iterator[dict[str, Any]]:
+    """The pairs of a split as plain values (the keys of a row of format 1), ordered by id.
+
+    Raises:
+        InputError: `evidence.unreadable`.
+    """
+    for row in read_evidence(folder, split):
+        yield row.value
+
+
+def read_rejections(folder: Path) -> Iterator[EvidenceRejection]:
+    """The rows of `rejections.parquet`.
+
+    Raises:
+        InputError: `evidence.unreadable`.
+    """
+    for values in _read(folder / REJECTIONS_NAME, _REJECTIONS):
+        yield EvidenceRejection(**values)
+
+
+def read_salts(folder: Path) -> dict[str, bytes]:
+    """Salt by pair id.
+
+    Raises:
+        InputError: `evidence.unreadable`.
+    """
+    return {values["id"]: values["salt"] for values in _read(folder / SALTS_NAME, _SALTS)}
+
+
+def _read(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
+    try:
+        with pq.ParquetFile(path) as file:
+            if file.schema_arrow.names != schema.names:
+                raise _unreadable(path, f"its columns are {', '.join(file.schema_arrow.names)}")
+            for group in range(file.num_row_groups):
+                yield from file.read_row_group(group, columns=schema.names).to_pylist()
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise _unreadable(path, told) from error
+
+
+def _unreadable(path: Path, told: str) -> InputError:
+    return InputError(
+        "evidence.unreadable",
+        f"this file of the evidence pack cannot be read: {told}",
+        where=str(path),
+        fix="restore the manifest's folder, or run: hrmbuild freeze",
+    )
+
+
+def checker_source() -> bytes:
+    """The stand-alone checker that goes into the pack as `check.py`."""
+    return Path(__file__).with_name("standalone_check.py").read_bytes()

@@ -1,0 +1,183 @@
+"""The manifest as a file, and its counts: computed by freeze, computed again by verify.
+
+Owns reading `manifest.json`, its digest file, and counting rows. It must not read the corpus or the evidence pack.
+Format: `records.manifest`. The file's bytes are the RFC 8785 form exactly; `manifest.sha256` beside it holds their
+SHA-256 in the form that `sha256sum -c` reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from hrmbuild.errors import InputError
+from hrmbuild.fingerprint import canonical_json, sha256_hex
+from hrmbuild.records.manifest import Count, Manifest
+from hrmbuild.records.pair import SPLITS, Split
+
+MANIFEST_NAME = "manifest.json"
+DIGEST_NAME = "manifest.sha256"
+
+
+def digest_line(data: bytes) -> bytes:
+    """Content of `manifest.sha256`."""
+    return f"{sha256_hex(data)}  {MANIFEST_NAME}\n".encode()
+
+
+def manifest_folder(path: Path) -> Path:
+    """The folder of a manifest that is named by its folder or by its file."""
+    return path.parent if path.name == MANIFEST_NAME else path
+
+
+def load_manifest_bytes(path: Path) -> bytes:
+    """The bytes of `manifest.json` in the folder `path` (or at the file).
+
+    Raises:
+        InputError: `manifest.missing`.
+    """
+    file = manifest_folder(path) / MANIFEST_NAME
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(
+            "manifest.missing",
+            f"there is no manifest here: {error.strerror}",
+            where=str(file),
+            fix="name a folder that hrmbuild freeze wrote, or run: hrmbuild freeze",
+        ) from error
+
+
+def parse_manifest(data: bytes, *, where: str) -> Manifest:
+    """The manifest in these bytes, canonical or not.
+
+    Raises:
+        InputError: `manifest.unreadable`: no manifest of format 1.
+    """
+    try:
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            "manifest.unreadable",
+            f"this is no manifest of format 1: {place + ': ' if place else ''}{first['msg']}",
+            where=where,
+            fix="restore the file, or run: hrmbuild freeze",
+        ) from error
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of a folder (or file), exactly as it was written.
+
+    Raises:
+        InputError: `manifest.missing`, `manifest.unreadable`, `manifest.altered`: other bytes than the canonical ones,
+            or than those that `manifest.sha256` names.
+    """
+    data = load_manifest_bytes(path)
+    folder = manifest_folder(path)
+    manifest = parse_manifest(data, where=str(folder / MANIFEST_NAME))
+    for problem in (canonical_problem(manifest, data), digest_problem(folder, data)):
+        if problem is not None:
+            raise InputError(
+                "manifest.altered",
+                problem,
+                where=str(folder / MANIFEST_NAME),
+                why="a manifest never changes after it is frozen",
+                fix="restore the folder, or run: hrmbuild freeze",
+            )
+    return manifest
+
+
+def canonical_problem(manifest: Manifest, data: bytes) -> str | None:
+    """Why these bytes are not the manifest's own, or None."""
+    return None if canonical_json(manifest.canonical()) == data else "the bytes are not the canonical ones (RFC 8785)"
+
+
+def digest_problem(folder: Path, data: bytes) -> str | None:
+    """Why `manifest.sha256` does not name these bytes, or None."""
+    try:
+        told = (folder / DIGEST_NAME).read_bytes()
+    except OSError as error:
+        return f"{DIGEST_NAME} cannot be read: {error.strerror}"
+    return None if told == digest_line(data) else f"it is not the file that {DIGEST_NAME} names"
+
+
+@dataclass(frozen=True)
+class CountedRow:
+    """What counting looks at in a row."""
+
+    split: Split
+    stratum: str
+    kind: str
+    axis: str | None
+    sources: frozenset[str]
+    """SHA-256 of the files it occurs in."""
+    instruction_tokens: int
+    response_tokens: int
+
+
+def counted_row(row: Mapping[str, Any], *, instruction_tokens: int, response_tokens: int) -> CountedRow:
+    """The counted parts of a row of format 1."""
+    sources = frozenset(one["source_sha256"] for one in row["occurrences"])
+    return CountedRow(
+        row["split"], row["stratum"], row["kind"], row.get("axis"), sources, instruction_tokens, response_tokens
+    )
+
+
+@dataclass
+class Counts:
+    """Pairs and tokens under every heading of the manifest."""
+
+    splits: dict[Split, Count]
+    strata: dict[str, Count]
+    kinds: dict[str, Count]
+    axes: dict[str, dict[str, int]]
+    sources: dict[str, Count] = field(default_factory=dict[str, Count])
+    """By the file's SHA-256."""
+
+    @property
+    def n_tokens(self) -> int:
+        """Content tokens of all splits."""
+        return sum(one.instruction_tokens + one.response_tokens for one in self.splits.values())
+
+
+NOTHING = Count(pairs=0, instruction_tokens=0, response_tokens=0)
+
+
+def count_rows(rows: Iterable[CountedRow]) -> Counts:
+    """Count rows under every heading; keys sorted."""
+    tallies: dict[str, dict[str, list[int]]] = {"split": {}, "stratum": {}, "kind": {}, "source": {}}
+    axes: dict[str, dict[str, int]] = {}
+    for row in rows:
+        for heading, key in _headings(row):
+            tally = tallies[heading].setdefault(key, [0, 0, 0])
+            tally[0] += 1
+            tally[1] += row.instruction_tokens
+            tally[2] += row.response_tokens
+        if row.axis is not None:
+            by_axis = axes.setdefault(row.split, {})
+            by_axis[row.axis] = by_axis.get(row.axis, 0) + 1
+    splits = _counts(tallies["split"])
+    return Counts(
+        splits={split: splits.get(split, NOTHING) for split in SPLITS},
+        strata=_counts(tallies["stratum"]),
+        kinds=_counts(tallies["kind"]),
+        axes={split: dict(sorted(axes[split].items())) for split in sorted(axes)},
+        sources=_counts(tallies["source"]),
+    )
+
+
+def _headings(row: CountedRow) -> Iterator[tuple[str, str]]:
+    yield from (("split", row.split), ("stratum", row.stratum), ("kind", row.kind))
+    yield from (("source", sha256) for sha256 in row.sources)
+
+
+def _counts(tallies: dict[str, list[int]]) -> dict[str, Count]:
+    return {
+        key: Count(pairs=tallies[key][0], instruction_tokens=tallies[key][1], response_tokens=tallies[key][2])
+        for key in sorted(tallies)
+    }

@@ -1,0 +1,68 @@
+"""Which code, settings and templates a corpus comes from, as hashes.
+
+Owns what goes into each hash. It must not read a clock, a host name or an absolute path.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import hrmbuild
+from hrmbuild.assets import asset_folder
+from hrmbuild.config.loading import Project, canonical_settings
+from hrmbuild.config.project import SourceConfig
+from hrmbuild.errors import ConfigError
+from hrmbuild.fingerprint import hash_file, hash_value
+from hrmbuild.pairs.environment import Templates
+
+_COMPILING = ("errors.py", "fingerprint.py", "gates", "pairs", "readers", "records")
+"""What decides which pairs come out of a file; a change elsewhere compiles nothing again."""
+_NOT_IN_PAIRS = ("path", "owner", "license", "max_pairs", "repeat")
+"""Settings of an entry that no compiled pair depends on: changing them compiles nothing again."""
+
+
+def code_sha256(*rooms: str) -> str:
+    """Hash of the package's Python files by name and content: all of them, or those of some rooms."""
+    package = Path(hrmbuild.__file__).resolve().parent
+    files = [path for path in sorted(package.rglob("*.py")) if "_assets" not in path.parts]
+    named = [(path.relative_to(package), path) for path in files]
+    chosen = [(name, path) for name, path in named if not rooms or name.parts[0] in rooms]
+    return hash_value([[name.as_posix(), hash_file(path)] for name, path in chosen])
+
+
+def compiling_code_sha256() -> str:
+    """Hash of the code that decides which pairs come out of a file."""
+    return code_sha256(*_COMPILING)
+
+
+def project_templates(project: Project) -> Templates:
+    """The project's own templates before the built-in ones.
+
+    Raises:
+        ConfigError: `config.no_templates`: the folder that the settings name does not exist.
+    """
+    folders = [asset_folder("templates")]
+    if project.config.templates is not None:
+        own = project.config_path.parent / project.config.templates
+        if not own.is_dir():
+            raise ConfigError(
+                "config.no_templates",
+                f"templates: there is no folder {project.config.templates}",
+                where=project.config_path.name,
+                fix="correct the path, or remove the key",
+            )
+        folders.insert(0, own)
+    return Templates(folders)
+
+
+def pair_settings(settings: SourceConfig) -> dict[str, Any]:
+    """The settings of an entry that decide its pairs."""
+    return {key: value for key, value in canonical_settings(settings).items() if key not in _NOT_IN_PAIRS}
+
+
+def ingest_settings_sha256(project: Project) -> str:
+    """Hash of every setting that a corpus depends on; the model's and the run's are none of them."""
+    config = canonical_settings(project.config)
+    keys = ("as_of", "gates", "labels", "seed", "sources")
+    return hash_value({key: config[key] for key in keys if key in config})

@@ -1,0 +1,157 @@
+"""`hrmbuild ingest`: sources to records to pairs to gates to the corpus; only what changed is done again.
+
+Owns the order of the steps. Each unit is one transaction and the corpus-level pass another, so that a kill at any
+instant loses nothing that was reported done, and the next run goes on where this one stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+from hrmbuild.config.loading import Project
+from hrmbuild.errors import AnswerIsNoError
+from hrmbuild.pipelines.identity import ingest_settings_sha256, project_templates
+from hrmbuild.pipelines.ingest_report import IngestReport, PreviewPair
+from hrmbuild.pipelines.progress import Progress, SilentProgress
+from hrmbuild.pipelines.source_files import Found, find_files
+from hrmbuild.pipelines.unit_work import UnitWorker
+from hrmbuild.pipelines.units import Plan, plan_units, source_of
+from hrmbuild.records.pair import Pair
+from hrmbuild.store.balance import Balance
+from hrmbuild.store.corpus import Corpus
+from hrmbuild.store.reading import StoredSource
+
+
+def ingest(
+    project: Project,
+    *,
+    dry_run: bool = False,
+    preview: int = 0,
+    strict: bool = False,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Bring the corpus up to date with its sources.
+
+    Args:
+        dry_run: work on a copy in memory and change nothing on disk.
+        preview: bring this many pairs of each entry with their evidence; changes nothing on disk either.
+        strict: a quarantined file makes the answer no.
+
+    Returns:
+        The report. A source that matches no file, no pair kept, or (`strict`) a quarantined file stand in its `errors`
+        after everything else is done; `exit_status` is then 1.
+
+    Raises:
+        ConfigError: two entries disagree on a file, an absolute path, a template that cannot be used.
+        InputError: the corpus cannot be opened (`store.locked` names the holder), or the disk is full.
+    """
+    shown = progress or SilentProgress()
+    templates = project_templates(project)
+    found = find_files(project)
+    plan = plan_units(project, found, templates)
+    keeps_nothing = dry_run or preview > 0
+    opening: AbstractContextManager[Corpus] = (
+        Corpus.open_copy(project.corpus_path) if keeps_nothing else Corpus.open(project.corpus_path)
+    )
+    with opening as corpus:
+        worker = UnitWorker(project.config, templates)
+        dropped, redone = _update_units(corpus, plan, worker, shown)
+        _update_descriptions(corpus, plan)
+        corpus.replace_refused(found.refused)
+        corpus.settle(labels=project.config.labels, seed=project.config.seed)
+        corpus.record_settings(ingest_settings_sha256(project))
+        balance, sources = corpus.balance(), tuple(corpus.sources())
+        return IngestReport(
+            balance=balance,
+            sources=sources,
+            refused=tuple(found.refused),
+            unmatched=_unmatched(project, found),
+            redone=redone,
+            dropped=dropped,
+            notes=tuple(sorted(worker.notes)),
+            n_hidden=found.n_hidden,
+            strict=strict,
+            dry_run=keeps_nothing,
+            previews=_previews(corpus, plan, sources, limit=preview) if preview else (),
+            errors=_answers_of_no(project, found, balance, sources, strict=strict),
+        )
+
+
+def _update_units(
+    corpus: Corpus, plan: Plan, worker: UnitWorker, progress: Progress
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Drop what is gone, do again what changed; names of dropped units and paths of files done again."""
+    stored = corpus.unit_keys()
+    dropped, outdated = plan.vanished(stored), plan.outdated(stored)
+    for name in dropped:
+        corpus.drop_unit(name)
+    progress.stage("ingest", total=sum(len(unit.files) for unit in outdated), unit="files")
+    for unit in outdated:
+        with corpus.replace_unit(unit.name, unit.key) as writer:
+            worker.work(unit, writer)
+        progress.advance(len(unit.files), note=unit.files[-1].relative)
+    return tuple(dropped), tuple(sorted(file.relative for unit in outdated for file in unit.files))
+
+
+def _update_descriptions(corpus: Corpus, plan: Plan) -> None:
+    """Owner, licence, config line and cap of files that were not done again."""
+    formats = {one.source.path: one.source.format for one in corpus.sources()}
+    corpus.describe_sources({
+        file.relative: (
+            source_of(file, unit, format_name=formats[file.relative]),
+            None if unit.is_context else unit.settings.max_pairs,
+        )
+        for unit in plan.units
+        for file in unit.files
+    })  # fmt: skip
+
+
+def _unmatched(project: Project, found: Found) -> tuple[tuple[str, str, str], ...]:
+    return tuple(
+        (project.declared_by(entry), project.config.sources[entry].path, detail) for entry, detail in found.unmatched
+    )
+
+
+def _answers_of_no(
+    project: Project, found: Found, balance: Balance, sources: Sequence[StoredSource], *, strict: bool
+) -> tuple[AnswerIsNoError, ...]:
+    errors = [
+        AnswerIsNoError("ingest.no_file", f"{path} matches no file: {detail}", where=where,
+                        fix="put files there, or correct the path")
+        for where, path, detail in _unmatched(project, found)
+    ]  # fmt: skip
+    if not balance.kept:
+        errors.append(
+            AnswerIsNoError("ingest.no_pair", "no pair was kept", where=project.config_path.name,
+                            why="a corpus without pairs can train nothing; the reasons are listed by file",
+                            fix="see the reasons, then correct the sources or their declaration")
+        )  # fmt: skip
+    n_quarantined = len(found.refused) + sum(1 for one in sources if one.status == "quarantined")
+    if strict and n_quarantined:
+        files = "1 file was" if n_quarantined == 1 else f"{n_quarantined} files were"
+        errors.append(
+            AnswerIsNoError("ingest.quarantined", f"{files} quarantined", where="--strict",
+                            fix="repair or remove them, or run without --strict")
+        )  # fmt: skip
+    return tuple(errors)
+
+
+def _previews(corpus: Corpus, plan: Plan, sources: Sequence[StoredSource], *, limit: int) -> tuple[PreviewPair, ...]:
+    """A few pairs of each entry: those with the smallest ids, which are hashes, so nobody chose them."""
+    path_of = {one.source.sha256: one.source.path for one in sources}
+    entries: dict[str, list[str]] = {}
+    for unit in plan.units:
+        entries.setdefault(unit.declared_by, []).extend(file.relative for file in unit.files)
+    return tuple(
+        _preview(pair, declared_by, path_of)
+        for declared_by, paths in sorted(entries.items(), key=lambda item: item[1])
+        for pair in corpus.pairs_of(paths, limit=limit)
+    )
+
+
+def _preview(pair: Pair, declared_by: str, path_of: dict[str, str]) -> PreviewPair:
+    evidence = tuple((path_of[one.source_sha256], str(one.locator), one.text) for one in pair.occurrences)
+    return PreviewPair(
+        declared_by, pair.id, pair.split, pair.kind, pair.condition, pair.instruction, pair.response, evidence
+    )

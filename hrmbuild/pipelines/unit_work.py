@@ -1,0 +1,185 @@
+"""One unit from files to candidates: read, compile, gates, split; everything that falls out is written with its reason.
+
+Owns the counting of what came in and what went on. It must not decide anything about a pair: readers, compilers, gates
+and the split's draw do. A file that cannot be read is quarantined and the rest of the unit goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+from hrmbuild.config.project import ProjectConfig
+from hrmbuild.errors import InputError
+from hrmbuild.gates.registry import run as run_gates
+from hrmbuild.pairs.context import CompileContext
+from hrmbuild.pairs.environment import Templates
+from hrmbuild.pairs.registry import compile_record
+from hrmbuild.pairs.splits import assign
+from hrmbuild.pipelines.source_files import FoundFile
+from hrmbuild.pipelines.units import Unit, context_settings, source_of
+from hrmbuild.readers.inference import HEAD_BYTES
+from hrmbuild.readers.registry import choose_format, read
+from hrmbuild.readers.result import ReadResult
+from hrmbuild.records.document import Document, Record, Table
+from hrmbuild.records.locator import Locator
+from hrmbuild.records.pair import CompiledPair, Rejection, pair_id
+from hrmbuild.records.source import Source
+from hrmbuild.store.connection import scratch_connection
+from hrmbuild.store.writer import FileOutcome, UnitWriter
+
+UNKNOWN_FORMAT = "unknown"
+"""Format of a file that no reader takes."""
+
+
+@dataclass
+class UnitWorker:
+    """Works on the units of one ingest; documents that many units show are read once."""
+
+    config: ProjectConfig
+    templates: Templates
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    """What readers inferred, by path: shown, not stored."""
+    _shown: dict[str, tuple[Record, ...]] = field(default_factory=dict)
+
+    def work(self, unit: Unit, writer: UnitWriter) -> None:
+        """Write everything that comes of `unit`."""
+        readable = [done for file in unit.files if (done := self._read(file, unit, writer)) is not None]
+        if unit.is_context:
+            for source, result in readable:
+                n = len(result.records)
+                writer.add_file(FileOutcome(source, None, "read", n_records=n, n_productive=n))
+            return
+        shown = tuple(record for file in unit.context for record in self._context_records(file, unit))
+        peers = [one for _, result in readable for one in result.records if isinstance(one, Document | Table)]
+        with ExitStack() as stack:
+            connection = stack.enter_context(scratch_connection()) if _needs_sql(unit, readable) else None
+            for source, result in readable:
+                context = CompileContext(
+                    seed=self.config.seed, source=source, settings=unit.settings, templates=self.templates,
+                    connection=connection, siblings=shown,
+                )  # fmt: skip
+                self._compile_file(result, context, peers, writer)
+
+    def _read(self, file: FoundFile, unit: Unit, writer: UnitWriter) -> tuple[Source, ReadResult] | None:
+        """The records of a file; None after its quarantine was written."""
+        format_name = UNKNOWN_FORMAT
+        try:
+            format_name = _format_of(file, unit) or UNKNOWN_FORMAT
+            result = read(
+                file.path, relative=file.relative, sha256=file.sha256, source=unit.settings,
+                format=None if format_name == UNKNOWN_FORMAT else format_name,
+            )  # fmt: skip
+        except InputError as error:
+            _quarantine(source_of(file, unit, format_name=format_name), unit, error, writer)
+            return None
+        for skip in result.skips:
+            writer.add_skip(file.relative, skip)
+        self.notes += [(file.relative, note) for note in result.notes]
+        return source_of(file, unit, format_name=format_name), result
+
+    def _context_records(self, file: FoundFile, unit: Unit) -> tuple[Record, ...]:
+        """The documents of a context file; none where it cannot be read, which its own unit reports."""
+        if file.relative not in self._shown:
+            settings = context_settings(unit.settings)
+            try:
+                chosen = choose_format(file.path, _head(file), settings)
+                result = read(
+                    file.path, relative=file.relative, sha256=file.sha256, source=settings, format=chosen
+                )  # fmt: skip
+                self._shown[file.relative] = tuple(result.records)
+            except InputError:
+                self._shown[file.relative] = ()
+        return self._shown[file.relative]
+
+    def _compile_file(
+        self, result: ReadResult, context: CompileContext, peers: Sequence[Record], writer: UnitWriter
+    ) -> None:
+        n_records = n_productive = n_made = 0
+        for record in result.records:
+            others = (*(peer for peer in peers if peer is not record), *context.siblings)
+            n_pairs = self._compile_record(record, replace(context, siblings=others), writer)
+            n_records, n_productive, n_made = n_records + 1, n_productive + (n_pairs > 0), n_made + n_pairs
+        writer.add_file(
+            FileOutcome(
+                context.source, context.settings.max_pairs, "read", n_records=n_records, n_productive=n_productive,
+                n_barren=n_records - n_productive, n_made=n_made,
+            )
+        )  # fmt: skip
+
+    def _compile_record(self, record: Record, context: CompileContext, writer: UnitWriter) -> int:
+        """Number of pairs made from a record; a record that makes none must have said why."""
+        n_pairs = n_rejections = 0
+        for compiled in _compiled(record, context):
+            if isinstance(compiled, Rejection):
+                n_rejections += 1
+                writer.add_rejection(compiled)
+            else:
+                n_pairs += 1
+                self._gate(compiled, context, writer)
+        assert n_pairs or n_rejections, f"{context.source.path}: a record vanished without a reason"
+        return n_pairs
+
+    def _gate(self, pair: CompiledPair, context: CompileContext, writer: UnitWriter) -> None:
+        finding = run_gates(pair, self.config.gates)
+        if finding is None:
+            split, axis = assign(pair.split_keys, self.config.seed)
+            writer.add_candidate(context.source.path, pair, split=split, axis=axis)
+            return
+        rejection = Rejection(
+            stage="gate",
+            code=finding.code,
+            detail=finding.detail,
+            path=context.source.path,
+            source_sha256=context.source.sha256,
+            locator=pair.occurrence.locator,
+            text=f"{pair.instruction}\n\n{pair.response}",
+            pair_id=pair_id(pair.condition, pair.instruction, pair.response),
+        )
+        writer.add_rejection(rejection, gate=finding.gate)
+
+
+def _compiled(record: Record, context: CompileContext) -> Iterator[CompiledPair | Rejection]:
+    """What the compiler yields; a record that it refuses as input becomes a rejection, and the rest goes on."""
+    try:
+        yield from compile_record(record, context)
+    except InputError as error:
+        yield Rejection(
+            stage="compile",
+            code=error.code,
+            detail=_sentence(error),
+            path=context.source.path,
+            source_sha256=context.source.sha256,
+            locator=getattr(record, "locator", None) or Locator(),
+        )
+
+
+def _needs_sql(unit: Unit, readable: list[tuple[Source, ReadResult]]) -> bool:
+    return unit.settings.kind == "tables" or any(source.format == "ruleset" for source, _ in readable)
+
+
+def _head(file: FoundFile) -> bytes:
+    try:
+        with file.path.open("rb") as opened:
+            return opened.read(HEAD_BYTES)
+    except OSError:
+        return b""  # `read` opens the file again and says what is wrong with it.
+
+
+def _format_of(file: FoundFile, unit: Unit) -> str | None:
+    return choose_format(file.path, _head(file), unit.settings)
+
+
+def _quarantine(source: Source, unit: Unit, error: InputError, writer: UnitWriter) -> None:
+    reason = f"{error.code}: {_sentence(error)}"
+    writer.add_file(FileOutcome(source, unit.settings.max_pairs, "quarantined", reason))
+    writer.add_rejection(
+        Rejection(stage="read", code=error.code, detail=_sentence(error), path=source.path,
+                  source_sha256=source.sha256, locator=Locator())
+    )  # fmt: skip
+
+
+def _sentence(error: InputError) -> str:
+    """What and where in one line, as reports show it."""
+    return f"{error.where}: {error.what}" if error.where and ":" in error.where else error.what

@@ -1,0 +1,144 @@
+"""Which files are worked on together, and the key that says whether a unit must be worked on again.
+
+Owns the plan. It must not read any file's content.
+
+A unit is one file; the files of a `tables` entry are one unit, because joins and keys cross files. Context documents of
+existing pairs enter the keys of the units that show them. A key hashes everything that decides a unit's outcome: names
+and hashes of its files, its settings, the whole tree of templates (coarse: any changed template redoes all units), the
+code of readers, compilers and gates, the seed and the day of validity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from hrmbuild.config.loading import Project, canonical_settings
+from hrmbuild.config.project import SourceConfig
+from hrmbuild.fingerprint import hash_value
+from hrmbuild.pairs.environment import Templates
+from hrmbuild.pipelines.identity import compiling_code_sha256, pair_settings
+from hrmbuild.pipelines.source_files import Found, FoundFile, expand_glob
+from hrmbuild.records.source import Source
+
+_KEY_VERSION = 1
+"""Raised when the pipeline itself changes what it makes of a unit."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Files that are worked on together."""
+
+    name: str
+    key: str
+    files: tuple[FoundFile, ...]
+    settings: SourceConfig
+    declared_by: str
+    context: tuple[FoundFile, ...] = ()
+    """Documents that are shown before every instruction."""
+    is_context: bool = False
+    """The file is only shown in pairs of other files; nothing is compiled from it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All units of a project, sorted by name."""
+
+    units: tuple[Unit, ...]
+
+    def outdated(self, stored: dict[str, str]) -> list[Unit]:
+        """Units that the corpus does not hold, or holds under another key."""
+        return [unit for unit in self.units if stored.get(unit.name) != unit.key]
+
+    def vanished(self, stored: dict[str, str]) -> list[str]:
+        """Names of units that the corpus holds and the project no longer has."""
+        return sorted(set(stored) - {unit.name for unit in self.units})
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What enters every key."""
+
+    project: Project
+    digest: str
+
+    def key(self, files: Sequence[FoundFile], settings: SourceConfig, context: Sequence[FoundFile], role: str) -> str:
+        named = [[file.relative, file.sha256] for file in files]
+        shown = [[file.relative, file.sha256] for file in context]
+        return hash_value([_KEY_VERSION, self.digest, role, named, shown, hash_value(pair_settings(settings))])
+
+
+def plan_units(project: Project, found: Found, templates: Templates) -> Plan:
+    """Divide the files into units.
+
+    Raises:
+        ConfigError: a context path is absolute.
+    """
+    shared = _Shared(project, _shared_digest(project, templates))
+    units: list[Unit] = []
+    declared = {file.relative for file in found.files}
+    only_shown: dict[str, FoundFile] = {}
+    for entry, files in groupby(sorted(found.files, key=lambda file: file.entry), key=lambda file: file.entry):
+        settings = project.config.sources[entry]
+        context = _context_of(project, settings, entry)
+        only_shown |= {file.relative: file for file in context if file.relative not in declared}
+        units += _entry_units(shared, entry, settings, sorted(files, key=lambda file: file.relative), context)
+    units += [_context_unit(shared, file) for file in only_shown.values()]
+    return Plan(tuple(sorted(units, key=lambda unit: unit.name)))
+
+
+def _shared_digest(project: Project, templates: Templates) -> str:
+    config = project.config
+    as_of = config.as_of.isoformat() if config.as_of else None
+    gates = canonical_settings(config.gates)
+    return hash_value([templates.tree_sha256(), compiling_code_sha256(), config.seed, as_of, gates])
+
+
+def _context_of(project: Project, settings: SourceConfig, entry: int) -> tuple[FoundFile, ...]:
+    if settings.mapping is None or settings.mapping.context is None:
+        return ()
+    return tuple(expand_glob(project, settings.mapping.context, entry=entry))
+
+
+def _entry_units(
+    shared: _Shared, entry: int, settings: SourceConfig, files: list[FoundFile], context: tuple[FoundFile, ...]
+) -> list[Unit]:
+    declared_by = shared.project.declared_by(entry)
+    if settings.kind == "tables":
+        key = shared.key(files, settings, context, "entry")
+        return [Unit(f"tables in {settings.path}", key, tuple(files), settings, declared_by, context)]
+    return [
+        Unit(file.relative, shared.key([file], settings, context, "file"), (file,), settings, declared_by, context)
+        for file in files
+    ]
+
+
+def _context_unit(shared: _Shared, file: FoundFile) -> Unit:
+    settings = context_settings(shared.project.config.sources[file.entry])
+    key = shared.key([file], settings, (), "context")
+    return Unit(file.relative, key, (file,), settings, shared.project.declared_by(file.entry), is_context=True)
+
+
+def context_settings(settings: SourceConfig) -> SourceConfig:
+    """How the context documents of an entry are read: by their own format, as prose."""
+    return settings.model_copy(update={"kind": "rules", "format": None, "cases": None, "mapping": None})
+
+
+def source_of(file: FoundFile, unit: Unit, *, format_name: str) -> Source:
+    """What the corpus says of a file: its bytes by hash, and what its entry declares."""
+    settings = unit.settings
+    return Source(
+        path=file.relative,
+        sha256=file.sha256,
+        n_bytes=file.n_bytes,
+        kind=settings.kind,
+        format=format_name,
+        declared_by=unit.declared_by,
+        owner=settings.owner,
+        license=settings.license,
+        label=settings.label,
+        effective_from=settings.effective_from.isoformat() if settings.effective_from else None,
+        effective_until=settings.effective_until.isoformat() if settings.effective_until else None,
+        stratum=settings.stratum,
+    )
