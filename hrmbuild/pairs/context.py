@@ -6,6 +6,7 @@ connection comes from `store`, by way of a pipeline, so that `pairs` never impor
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -47,3 +48,5 @@ class CompileContext:
     """For rules and tables; None where the record needs no SQL."""
     siblings: tuple[Record, ...] = ()
     """Other records of the same entry (and context documents): joins, distractors, statutes."""
+    as_of: dt.date | None = None
+    """The day that decides which dated rules are in force; the clock is never read."""

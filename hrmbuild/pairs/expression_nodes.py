@@ -4,8 +4,8 @@ Owns the nodes, their value types with exact bounds, and rendering. DuckDB only 
 nodes, never the text that a rule owner wrote: what has no node cannot run. It must not parse and must not execute.
 
 Exactness: each number carries its bounds and its decimals, and every operand is cast to the tightest DECIMAL that holds
-it, so products and sums never leave DECIMAL and never overflow. DuckDB's `/` gives floats even for two DECIMALs; a quotient
-exists only inside `round(a / b, n)` and is computed in HUGEINT, half away from zero.
+it, so products and sums never leave DECIMAL and never overflow. DuckDB's `/` gives floats even for two DECIMALs, so a
+quotient exists only inside `round(a / b, n)` and is computed in HUGEINT, half away from zero.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Arithmetic:
 
 @dataclass(frozen=True)
 class Quotient:
-    """`round(left / right, decimals)`, half away from zero; NULL where `right` is zero, which only `nullif` lets pass."""
+    """`round(left / right, n)`, half away from zero; NULL where `right` is zero, which only `nullif` lets pass."""
 
     left: Node
     right: Node

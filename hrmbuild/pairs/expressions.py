@@ -1,10 +1,10 @@
 """From the SQL text of a rule to checked nodes: the allow-list.
 
 Owns what a rule may say: declared facts and parameters, literals, comparison, and/or/not, in, between, is null, sums,
-differences, products, `round(a / b, n)` with a divisor that cannot be zero (or `nullif(b, 0)`), round, least, greatest and
-the difference of two days. Everything else is refused: no clock, no chance, no sub-query, no function that reads a file,
-no cast, no lambda, no window. DuckDB parses (`json_serialize_sql`), this module judges the tree, and `expression_nodes`
-renders what is run, so a construct that this list does not know never reaches the database.
+differences, products, `round(a / b, n)` with a divisor that cannot be zero (or `nullif(b, 0)`), round, least, greatest
+and the difference of two days. Everything else is refused: no clock, no chance, no sub-query, no function that reads a
+file, no cast, no lambda, no window. DuckDB parses (`json_serialize_sql`), this module judges the tree, and
+`expression_nodes` renders what is run, so a construct that this list does not know never reaches the database.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ _COMPARISONS: dict[str, CompareOperator] = {
     "COMPARE_GREATERTHANOREQUALTO": ">=",
 }
 _ALLOWED = (
-    "facts, parameters, literals, comparison, and/or/not, in, between, is null, + - *, round(a / b, n) with a divisor that "
-    "cannot be zero, round, least, greatest, date_diff('day', a, b)"
+    "facts, parameters, literals, comparison, and/or/not, in, between, is null, + - *, round(a / b, n) with a divisor "
+    "that cannot be zero, round, least, greatest, date_diff('day', a, b)"
 )
 
 
@@ -216,9 +216,9 @@ class _Checker:
 
     def _check_words(self, column: Node, constant: Node) -> None:
         """A word that no case can have is a slip of the pen, and would make a dead rule."""
-        if isinstance(constant, Constant) and isinstance(column.type, Text) and column.type.values is not None:
-            if constant.text not in column.type.values:
-                self._refuse(f"{constant.text!r} is none of {list(column.type.values)}")
+        words = column.type.values if isinstance(column.type, Text) else None
+        if isinstance(constant, Constant) and words is not None and constant.text not in words:
+            self._refuse(f"{constant.text!r} is none of {list(words)}")
 
     def _between(self, tree: Tree) -> Node:
         value, lower, upper = (self.node(tree[key]) for key in ("input", "lower", "upper"))

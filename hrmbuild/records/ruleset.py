@@ -1,7 +1,7 @@
 """An executable rule set: the YAML that a rule owner writes, as a checked value.
 
-Owns the shape and what can be checked without SQL: names, ranges, grids and the places of texts. Expressions are SQL text
-here; their allow-list lives in `pairs.expressions`, which also evaluates them.
+Owns the shape and what can be checked without SQL: names, ranges, grids and the places of texts. Expressions are SQL
+text here; their allow-list lives in `pairs.expressions`, which also evaluates them.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Rule(Noun):
     text: str
     """The sentence shown to a reader, with `{parameter}` places: rendered again for each variant."""
     because: str
-    """The ground in a few words, with `{parameter}` places."""
+    """The ground in a few words, with `{parameter}` and `{fact}` places: `fare {fare} over {limit}`."""
     citation: str | None = None
     priority: int = 0
     """Higher wins; equal priorities keep the order of the file."""
@@ -148,9 +148,12 @@ class RuleSet(Noun):
     @model_validator(mode="after")
     def _texts_name_what_is_declared(self) -> RuleSet:
         for rule in self.rules:
-            for place in PLACE.findall(rule.text + rule.because):
+            for place in PLACE.findall(rule.text):
                 if place not in self.parameters:
                     raise ValueError(f"rule {rule.id}: the text has a place {{{place}}}, which is no parameter")
+            for place in PLACE.findall(rule.because):
+                if place not in self.parameters and place not in self.facts:
+                    raise ValueError(f"rule {rule.id}: 'because' has a place {{{place}}}, neither parameter nor fact")
         for name, parameter in self.parameters.items():
             if parameter.less_than is not None and parameter.less_than not in self.parameters:
                 raise ValueError(f"parameter {name}: 'less_than' names {parameter.less_than}, which is no parameter")

@@ -1,0 +1,126 @@
+"""From a question about rules to a compiled pair: wording, instruction, keys, evidence.
+
+Owns the draw of wordings and what an occurrence of a rule pair records. It must not know any kind of question.
+
+Evidence: `occurrence.text` is the shown rule text, word for word as it stands in the instruction. `occurrence.inputs`
+holds `ruleset`, `variant` (absent as written), `left_out` (ids of rules), `fact.<name>` and `parameter.<name>`, all as
+canonical texts: with the file they are enough to evaluate the rules again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hrmbuild.fingerprint import draw_fraction, draw_one, hash_value
+from hrmbuild.pairs.context import CompileContext
+from hrmbuild.pairs.draft import document_key, document_side, stratum
+from hrmbuild.pairs.prompt import Passage, open_book_instruction
+from hrmbuild.pairs.rules_checked import CheckedRules
+from hrmbuild.pairs.rules_evaluate import Case
+from hrmbuild.pairs.rules_wording import Style, fact_words
+from hrmbuild.pairs.splits import held_out_wordings, side
+from hrmbuild.pairs.variants import Variant
+from hrmbuild.records.locator import Locator
+from hrmbuild.records.pair import Answer, CompiledPair, Derivation, Occurrence, SplitKeys
+
+HELD_OUT_FRACTION = 0.06
+"""Share of the pairs, of those nothing else holds out, that take a wording that is never trained on."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question about a rule set with its answer, before wording."""
+
+    kind: str
+    """`rules.outcome`; its wordings stand in the folder of that name."""
+    variant: Variant
+    shown: Passage
+    told: Sequence[int]
+    """Positions of the facts that the case states, in their order; empty where there is no case."""
+    case: Case
+    style: Style
+    answer: Answer
+    response: str
+    derivation: Derivation
+    telling: str
+    """Key of the draw of the wording: a twin shares it."""
+    values: Mapping[str, object] = field(default_factory=dict)
+    """Further values for wordings."""
+    content: tuple[str, ...] = ()
+    """What sets it apart from other questions about the same facts."""
+    cell: str | None = None
+    """Decision cell; None where the pair must not be held out by it."""
+    boundary: bool = False
+
+
+def build_pair(question: Question, rules: CheckedRules, context: CompileContext, locator: Locator) -> CompiledPair:
+    """The pair in a drawn wording."""
+    name, side_of_wording = _wording(question, context)
+    facts = [fact_words(rules.domains[i], question.case[i], question.style) for i in question.told]
+    asked = context.templates.render(
+        name,
+        title=rules.ruleset.title,
+        question=rules.ruleset.question,
+        facts=facts,
+        outcomes=list(rules.ruleset.outcomes),
+        **question.values,
+    )
+    inputs = _inputs(question, rules)
+    return CompiledPair(
+        instruction=open_book_instruction(context.templates, passages=[question.shown], question=asked.strip()),
+        response=question.response,
+        kind=question.kind,
+        stratum=stratum(context),
+        derivation=question.derivation,
+        answer=question.answer,
+        content_key=hash_value([question.kind, inputs, list(question.content)]),
+        label=context.source.label,
+        valid_from=context.source.effective_from,
+        valid_until=context.source.effective_until,
+        boundary=question.boundary,
+        split_keys=SplitKeys(
+            document=document_key(context),
+            document_side=document_side(context),
+            variant=question.variant.key,
+            variant_side=question.variant.side if question.variant.key else None,
+            wording=name,
+            wording_side="test" if side_of_wording else "train",
+            cell=question.cell,
+        ),
+        occurrence=Occurrence(
+            source_sha256=context.source.sha256,
+            locator=locator,
+            text=question.shown.text,
+            template_sha256=context.templates.sha256(name),
+            inputs=inputs,
+        ),
+    )
+
+
+def _wording(question: Question, context: CompileContext) -> tuple[str, bool]:
+    """A wording, and whether it is one that is held out.
+
+    Only pairs that nothing else holds out take one of those, so that each axis shows one new thing at a time.
+    """
+    names = context.templates.wordings(question.kind)
+    held_out = held_out_wordings(names, context.seed)
+    cell_is_new = question.cell is not None and side(question.cell, context.seed) != "train"
+    trained = question.variant.side == "train" and not cell_is_new and not context.settings.split
+    takes_new = trained and draw_fraction("new wording", context.seed, question.telling) < HELD_OUT_FRACTION
+    options = [name for name in names if (name in held_out) == (takes_new and bool(held_out))]
+    name = draw_one(options, "wording", context.seed, question.telling)
+    return name, name in held_out
+
+
+def _inputs(question: Question, rules: CheckedRules) -> dict[str, str]:
+    variant = question.variant
+    inputs = {"ruleset": rules.ruleset.ruleset}
+    if variant.key is not None:
+        inputs["variant"] = variant.key
+    if variant.left_out:
+        inputs["left_out"] = ",".join(variant.left_out)
+    inputs |= {f"parameter.{name}": f"{value:f}" for name, value in variant.parameters.items()}
+    return inputs | {
+        f"fact.{rules.domains[i].name}": rules.domains[i].text(question.case[i]) for i in sorted(question.told)
+    }
