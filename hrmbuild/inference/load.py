@@ -21,7 +21,7 @@ from hrmbuild.errors import InputError
 from hrmbuild.inference.transformers_config import model_config
 from hrmbuild.model import build_model
 from hrmbuild.model.language_model import LanguageModel
-from hrmbuild.model.weights import State, load_state, read_weights
+from hrmbuild.model.weights import State, fused_layout, load_state, read_weights
 from hrmbuild.tokens.tokenizer import TextTokenizer, load_tokenizer
 
 CONFIG_NAME = "config.json"
@@ -103,8 +103,12 @@ def model_from_state(
     Raises:
         InputError: tensors are missing, unexpected or of another shape.
     """
-    model = build_model(config)
+    with torch.device("meta"):
+        model = build_model(config)
+    # On the meta device this compares names and shapes and takes no memory, whatever an altered config claims.
     load_state(model, state, where=where)
+    float32 = {name: tensor.to(torch.float32) for name, tensor in fused_layout(state).items()}
+    model.load_state_dict(float32, assign=True)
     return model.to(device).eval().requires_grad_(False)
 
 

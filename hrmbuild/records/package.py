@@ -6,7 +6,6 @@ from typing import Literal
 
 from hrmbuild.fingerprint import hash_value
 from hrmbuild.records.base import DecimalText, Noun, Sha256
-from hrmbuild.records.pair import Condition
 
 NOT_CONTENT = frozenset({"README.md", "corpus-manifest.json", "receipts.json"})
 """Files that differ between equal runs: the card and the receipts speak of time and machine, the manifest's copy holds
@@ -65,7 +64,7 @@ class ProbePrompt(Noun):
     """One frozen prompt with what the model said when it was packaged."""
 
     instruction: str
-    condition: Condition
+    condition: str
     answer: str
     """Greedy answer."""
     margin: DecimalText

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from hrmbuild.config.model import ModelConfig
 from hrmbuild.model import build_model
 from hrmbuild.model.language_model import LanguageModel
