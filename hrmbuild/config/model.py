@@ -73,3 +73,18 @@ class ModelConfig(BaseModel):
     def embedding_scale(self) -> float:
         """sqrt(d): undoes the 1/sqrt(d) of the embedding's initialisation."""
         return self.hidden_size**0.5
+
+    def first_recorded(self, k: int | None) -> tuple[int, int]:
+        """Index of the first application of H that records a graph, among the H's, and of L among the L's.
+
+        H is served first: min(H_cycles, k - 1) of the k go to the last H's, the rest to the last L's. None records all.
+
+        Raises:
+            ValueError: k = 1 would cut the loss off from a stack; more than all applications do not exist.
+        """
+        if k is None:
+            return 0, 0
+        if not 2 <= k <= self.n_applications:
+            raise ValueError(f"k must lie between 2 and {self.n_applications}, got {k}")
+        n_recorded_H = min(self.H_cycles, k - 1)
+        return self.H_cycles - n_recorded_H, self.H_cycles * self.L_cycles - (k - n_recorded_H)

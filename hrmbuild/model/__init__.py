@@ -1,23 +1,17 @@
-"""The HRM-Text core: every equation of the model, in torch alone.
+"""The HRM-Text core: every equation of the model, in torch alone; `build_model` is the way in.
 
 Owns the networks, attention and its kernels, the loss, the key-value cache and the layouts of the weights. It must not
-do ranks, optimizers, tokenizers or logging. `build_model` is the way in.
+do ranks, optimizers, tokenizers or logging.
 """
 
 from __future__ import annotations
 
 from hrmbuild.config.model import ModelConfig
-from hrmbuild.model.baselines import Trm, build_rins, build_transformer, build_ut
+from hrmbuild.model.baselines import build_rins, build_transformer, build_trm, build_ut
 from hrmbuild.model.hrm import HrmText
 from hrmbuild.model.language_model import LanguageModel
 
-_BUILDERS = {
-    "hrm": HrmText,
-    "trm": Trm,
-    "transformer": build_transformer,
-    "ut": build_ut,
-    "rins": build_rins,
-}
+_BUILDERS = {"hrm": HrmText, "trm": build_trm, "transformer": build_transformer, "ut": build_ut, "rins": build_rins}
 
 
 def build_model(config: ModelConfig) -> LanguageModel:

@@ -5,10 +5,10 @@ Owns the definition that the other kernels are tested against. It must stay naiv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
+
+from hrmbuild.model.attention import AttentionPlan, Lengths
 
 
 def why_unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
@@ -16,12 +16,11 @@ def why_unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     return None
 
 
-@dataclass(frozen=True)
-class DensePlan:
-    """`visible_TT[i, j]`: slot i may look at slot j."""
+class DensePlan(AttentionPlan):
+    """`visible_TT[i, j]`: token i may look at token j."""
 
-    visible_TT: Tensor
-    slot_tokens: Tensor | None = None
+    def __init__(self, visible_TT: Tensor) -> None:
+        self.visible_TT = visible_TT
 
     def attend(self, q_TNP: Tensor, k_TNP: Tensor, v_TNP: Tensor) -> Tensor:
         """[T, N, P]; scores and softmax in float32 at least."""
@@ -31,12 +30,13 @@ class DensePlan:
         return torch.einsum("nts,snp->tnp", weights_NTT, v_TNP.to(wide)).to(q_TNP.dtype)
 
 
-def build_plan(prefix_lengths: list[int], response_lengths: list[int], device: torch.device) -> DensePlan:
+def visible(prefix: int, response: int) -> Tensor:
+    """[L, L] bool, the rule inside one sequence: the prefix is open to all, the rest to those after it."""
+    position = torch.arange(prefix + response)
+    return (position < prefix)[None, :] | (position[None, :] <= position[:, None])
+
+
+def build_plan(lengths: Lengths, device: torch.device) -> DensePlan:
     """The mask of the whole pack."""
-    lengths = [prefix + response for prefix, response in zip(prefix_lengths, response_lengths, strict=True)]
-    sequence_T = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
-    position_T = torch.cat([torch.arange(length) for length in lengths])
-    prefix_T = torch.tensor(prefix_lengths)[sequence_T]
-    same_TT = sequence_T[:, None] == sequence_T[None, :]
-    allowed_TT = (position_T < prefix_T)[None, :] | (position_T[None, :] <= position_T[:, None])
-    return DensePlan((same_TT & allowed_TT).to(device))
+    blocks = [visible(prefix, response) for prefix, response in lengths]
+    return DensePlan(torch.block_diag(*blocks).bool().to(device))

@@ -1,25 +1,24 @@
 """FlexAttention with a block mask of document and prefix: one call for the whole pack.
 
-Owns the mask's definition for that kernel. It must not run on a CPU in training: PyTorch has no backward there.
+Owns the mask's definition for that kernel. It must not train on a CPU: PyTorch has no backward there.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
+from hrmbuild.model.attention import AttentionPlan, Lengths
+
 
 def why_unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     """Needs CUDA with Triton."""
     if device.type != "cuda":
         return "FlexAttention has no backward pass outside CUDA"
-    if not torch.utils._triton.has_triton():
-        return "FlexAttention needs Triton, which this torch does not find"
-    return None
+    return None if torch.utils._triton.has_triton() else "FlexAttention needs Triton, which this torch does not find"
 
 
 @cache
@@ -28,31 +27,28 @@ def _compiled():
     return torch.compile(flex_attention, dynamic=False)
 
 
-@dataclass(frozen=True)
-class FlexPlan:
-    """The block mask of one pack; slots are the tokens."""
+class FlexPlan(AttentionPlan):
+    """The block mask of one pack."""
 
-    mask: BlockMask
-    compiled: bool
-    slot_tokens: Tensor | None = None
+    def __init__(self, mask: BlockMask, *, compiled: bool) -> None:
+        self.mask, self.kernel = mask, _compiled() if compiled else flex_attention
 
     def attend(self, q_TNP: Tensor, k_TNP: Tensor, v_TNP: Tensor) -> Tensor:
         """[T, N, P]."""
-        kernel = _compiled() if self.compiled else flex_attention
-        rows = [x.transpose(0, 1).unsqueeze(0) for x in (q_TNP, k_TNP, v_TNP)]
-        return kernel(*rows, block_mask=self.mask).squeeze(0).transpose(0, 1)
+        q, k, v = (x.transpose(0, 1).unsqueeze(0) for x in (q_TNP, k_TNP, v_TNP))
+        return self.kernel(q, k, v, block_mask=self.mask).squeeze(0).transpose(0, 1)
 
 
-def build_plan(prefix_lengths: list[int], response_lengths: list[int], device: torch.device) -> FlexPlan:
-    """Slot i sees slot j when both are of one sequence and j is in the prefix or not after i."""
-    lengths = [prefix + response for prefix, response in zip(prefix_lengths, response_lengths, strict=True)]
-    counts = torch.tensor(lengths, device=device)
-    sequence_T = torch.repeat_interleave(torch.arange(len(lengths), device=device), counts)
-    prefix_end_T = (counts.cumsum(0) - counts + torch.tensor(prefix_lengths, device=device))[sequence_T]
+def build_plan(lengths: Lengths, device: torch.device) -> FlexPlan:
+    """Token i sees token j when both are of one sequence and j is in the prefix or not after i."""
+    sizes = torch.tensor([prefix + response for prefix, response in lengths], device=device)
+    prefixes = torch.tensor([prefix for prefix, _ in lengths], device=device)
+    sequence_T = torch.repeat_interleave(torch.arange(len(lengths), device=device), sizes)
+    prefix_end_T = (sizes.cumsum(0) - sizes + prefixes)[sequence_T]
 
     def visible(batch: Tensor, head: Tensor, i: Tensor, j: Tensor) -> Tensor:
         return (sequence_T[i] == sequence_T[j]) & ((j < prefix_end_T[i]) | (j <= i))
 
-    total = sum(lengths)
+    total = len(sequence_T)
     mask = create_block_mask(visible, None, None, total, total, device=device)
     return FlexPlan(mask, compiled=device.type == "cuda")

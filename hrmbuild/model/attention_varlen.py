@@ -9,11 +9,13 @@ keys and values gathered into sequence order. No segment is ever empty: empty on
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from hrmbuild.model.attention import AttentionPlan, Lengths
 
 VarlenKernel = Callable[..., Tensor]
 
@@ -37,74 +39,44 @@ def _find_kernel() -> VarlenKernel | None:
     return varlen_attn
 
 
-@dataclass(frozen=True)
-class _Pass:
-    """Segment ends (int32, from 0) and the longest segment of queries and keys."""
+class VarlenPlan(AttentionPlan):
+    """Both passes of one pack; `kernel` has the signature of PyTorch's `varlen_attn`."""
 
-    ends_q: Tensor
-    ends_k: Tensor
-    longest_q: int
-    longest_k: int
-    causal: bool
-
-    def run(self, kernel: VarlenKernel, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        window = (-1, 0) if self.causal else (-1, -1)
-        return kernel(q, k, v, self.ends_q, self.ends_k, self.longest_q, self.longest_k, window_size=window)
-
-
-@dataclass(frozen=True)
-class VarlenPlan:
-    """Both passes of one pack. `keys_of_responses` lists, sequence by sequence, the slots that pass 2 sees."""
-
-    prefix_pass: _Pass
-    response_pass: _Pass | None
-    n_prefix: int
-    keys_of_responses: Tensor
-    slot_tokens: Tensor | None
-    kernel: VarlenKernel
+    def __init__(self, lengths: Lengths, device: torch.device, kernel: VarlenKernel) -> None:
+        starts = list(accumulate((p + r for p, r in lengths), initial=0))[:-1]
+        spans = [(s, s + p, s + p + r) for s, (p, r) in zip(starts, lengths, strict=True)]
+        order = [torch.arange(start, end) for start, end, _ in spans] + [
+            torch.arange(mid, end) for _, mid, end in spans
+        ]
+        self.slot_tokens = torch.cat(order).to(device)
+        token_slots = self.slot_tokens.argsort()
+        answered = [(start, mid, end) for start, mid, end in spans if end > mid]
+        self.n_prefix, self.kernel = sum(p for p, _ in lengths), kernel
+        self.prefix_pass = _ends([p for p, _ in lengths], [p for p, _ in lengths], device)
+        if answered:
+            responses, wholes = [end - mid for _, mid, end in answered], [end - start for start, _, end in answered]
+            self.response_pass = _ends(responses, wholes, device)
+            self.keys_of_responses = torch.cat([token_slots[start:end] for start, _, end in answered])
+        self.has_responses = bool(answered)
 
     def attend(self, q_TNP: Tensor, k_TNP: Tensor, v_TNP: Tensor) -> Tensor:
         """[T, N, P] in slot order: prefixes, then responses."""
-        q_prefix, q_response = q_TNP.tensor_split((self.n_prefix,))
-        k, v = k_TNP[: self.n_prefix], v_TNP[: self.n_prefix]
-        prefix_out = self.prefix_pass.run(self.kernel, q_prefix, k, v)
-        if self.response_pass is None:
-            return prefix_out
-        k, v = k_TNP.index_select(0, self.keys_of_responses), v_TNP.index_select(0, self.keys_of_responses)
-        return torch.cat([prefix_out, self.response_pass.run(self.kernel, q_response, k, v)])
+        prefix = (x[: self.n_prefix] for x in (q_TNP, k_TNP, v_TNP))
+        out = self.kernel(*prefix, *self.prefix_pass, window_size=(-1, -1))
+        if not self.has_responses:
+            return out
+        k, v = (x.index_select(0, self.keys_of_responses) for x in (k_TNP, v_TNP))
+        return torch.cat([out, self.kernel(q_TNP[self.n_prefix :], k, v, *self.response_pass, window_size=(-1, 0))])
 
 
-def build_plan(
-    prefix_lengths: list[int],
-    response_lengths: list[int],
-    device: torch.device,
-    kernel: VarlenKernel | None = None,
-) -> VarlenPlan:
-    """Order, segment ends and gather index; `kernel` replaces PyTorch's by one of the same signature."""
-    found = kernel or _find_kernel()
-    if found is None:
-        raise RuntimeError("build_plan was called although why_unavailable gave a reason")
-    pairs = list(zip(prefix_lengths, response_lengths, strict=True))
-    starts = list(accumulate((p + r for p, r in pairs), initial=0))
-    prefix_tokens = [torch.arange(s, s + p) for s, (p, _) in zip(starts, pairs, strict=False)]
-    response_tokens = [torch.arange(s + p, s + p + r) for s, (p, r) in zip(starts, pairs, strict=False)]
-    slot_tokens = torch.cat(prefix_tokens + response_tokens)
-    token_slots = torch.empty_like(slot_tokens).scatter_(0, slot_tokens, torch.arange(len(slot_tokens)))
-    answered = [(s, p, r) for s, (p, r) in zip(starts, pairs, strict=False) if r]
-    keys = [token_slots[s : s + p + r] for s, p, r in answered] or [token_slots[:0]]
-    wholes, responses = [p + r for _, p, r in answered], [r for _, _, r in answered]
-    return VarlenPlan(
-        prefix_pass=_pass(prefix_lengths, prefix_lengths, device, causal=False),
-        response_pass=_pass(responses, wholes, device, causal=True) if answered else None,
-        n_prefix=sum(prefix_lengths),
-        keys_of_responses=torch.cat(keys).to(device),
-        slot_tokens=slot_tokens.to(device),
-        kernel=found,
-    )
+def _ends(queries: list[int], keys: list[int], device: torch.device) -> tuple[Any, ...]:
+    """Segment ends of queries and of keys (int32, from 0), then the longest of each."""
+    ends = [torch.tensor([0, *accumulate(x)], dtype=torch.int32, device=device) for x in (queries, keys)]
+    return (*ends, max(queries), max(keys))
 
 
-def _pass(queries: list[int], keys: list[int], device: torch.device, *, causal: bool) -> _Pass:
-    def ends(lengths: list[int]) -> Tensor:
-        return torch.tensor(list(accumulate(lengths, initial=0)), dtype=torch.int32, device=device)
-
-    return _Pass(ends(queries), ends(keys), max(queries), max(keys), causal)
+def build_plan(lengths: Lengths, device: torch.device) -> VarlenPlan:
+    """The plan for PyTorch's own kernel."""
+    kernel = _find_kernel()
+    assert kernel is not None, "why_unavailable gives the reason; ask it first"
+    return VarlenPlan(lengths, device, kernel)

@@ -17,14 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrmbuild.config.model import ModelConfig
-from hrmbuild.model.attention import AttentionBackend
-from hrmbuild.model.attention_rows import Rope, RowsPlan
-from hrmbuild.model.cache import KVCache
-from hrmbuild.model.layers import Attend, Block, BlockWeights, GatedAttention, Stack, gated_attention, rope_table
+from hrmbuild.model.attention import AttentionBackend, GatedAttention, Rope, gated_attention, rope_table
+from hrmbuild.model.cache import AttendAt, KVCache
+from hrmbuild.model.layers import Block, BlockWeights, Stack
 from hrmbuild.model.layout import PackLayout, build_layout
 from hrmbuild.model.loss import ResponseLoss, response_loss
 
-AttendAt = Callable[[int], Attend]
 AttentionAt = Callable[[int], GatedAttention]
 """Cache slot (application x layer) -> the attention to use there."""
 
@@ -74,10 +72,8 @@ class LanguageModel(nn.Module):
         """What the stacks compute in."""
         return self.compute_dtype or self.lm_head.weight.dtype
 
-    @property
-    def n_cache_slots(self) -> int:
-        """Applications x layers: keys and values kept for each token."""
-        raise NotImplementedError
+    n_cache_slots: int
+    """Applications x layers: keys and values kept for each token."""
 
     def _core(self, embedded_TD: Tensor, run: Run, *, k: int | None) -> Tensor:
         raise NotImplementedError
@@ -98,7 +94,8 @@ class LanguageModel(nn.Module):
 
     def forward_hidden(self, token_ids_T: Tensor, layout: PackLayout, *, k: int | None = None) -> Tensor:
         """Hidden states [T, D] in token order; k stack applications record a graph (None or 0: all of them)."""
-        attention = self._attention(layout)
+        rope = self._rope(layout.positions)
+        attention = layout.plan.gated(rope, n_heads=self.config.n_heads, dtype=self.dtype)
         return self._hidden(token_ids_T, layout, lambda slot: attention, k=k)
 
     def head(self, hidden_TD: Tensor) -> Tensor:
@@ -116,15 +113,14 @@ class LanguageModel(nn.Module):
         """Read whole prompts, one after the other in `token_ids_T`; logits [B, V] at each last prefix token."""
         no_responses = [0] * len(prefix_lengths)
         layout = build_layout(prefix_lengths, no_responses, device=token_ids_T.device, backend=AttentionBackend.SDPA)
-        cache.start(prefix_lengths)
-        attention_at = self._around(layout.positions_slots, cache.prefill_attention(layout))
+        attention_at = self._around(layout.positions, cache.prefill_attention(layout, prefix_lengths))
         hidden_TD = self._hidden(token_ids_T, layout, attention_at, k=None)
         return self.head(hidden_TD[layout.last_prefix])
 
     @torch.no_grad()
     def decode(self, token_ids_B: Tensor, cache: KVCache) -> Tensor:
         """Append one token to every sequence of the cache; logits [B, V] for the next."""
-        positions_B, attend_at = cache.step()
+        positions_B, attend_at = cache.decode_attention()
         run = self._run(self._around(positions_B, attend_at))
         return self.head(self._core(self._embed(token_ids_B), run, k=None))
 
@@ -138,12 +134,6 @@ class LanguageModel(nn.Module):
 
     def _rope(self, positions: Tensor) -> Rope:
         return rope_table(positions, head_dim=self.config.head_dim, theta=self.config.rope_theta)
-
-    def _attention(self, layout: PackLayout) -> GatedAttention:
-        rope = self._rope(layout.positions_slots)
-        if isinstance(layout.plan, RowsPlan):
-            return layout.plan.gated(rope, self.config.n_heads, self.dtype)
-        return partial(gated_attention, rope=rope, attend=layout.plan.attend, n_heads=self.config.n_heads)
 
     def _around(self, positions: Tensor, attend_at: AttendAt) -> AttentionAt:
         rope, n_heads = self._rope(positions), self.config.n_heads

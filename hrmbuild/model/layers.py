@@ -1,15 +1,13 @@
-"""The block: RMSNorm, RoPE, gated attention, SwiGLU, and the stack that ends in MagicNorm's exit norm.
+"""The block: RMSNorm, gated attention, SwiGLU, and the stack that ends in MagicNorm's exit norm.
 
 Owns the equations inside a stack application. It must not know how often a stack is applied, nor which kernel attends.
-Parameter names are those of the released weights. Source: arXiv 2605.20613, "Architecture"; RoPE: arXiv 2104.09864;
-SwiGLU: arXiv 2002.05202.
+Parameter names are those of the released weights. Source: arXiv 2605.20613, "Architecture"; SwiGLU: arXiv 2002.05202.
 
-Shapes: T slots, D width, N heads, P width of a head, F feed-forward width.
+Shapes: T tokens, D width, F feed-forward width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -17,27 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrmbuild.config.model import ModelConfig
-from hrmbuild.model.attention_rows import Rope
+from hrmbuild.model.attention import GatedAttention
 from hrmbuild.model.cpu_ops import RmsNorm, SwiGlu
-
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""q, k, v [T, N, P], rotated -> attention output [T, N, P]."""
-GatedAttention = Callable[[Tensor], Tensor]
-"""[gate | q | k | v] [T, 4D] -> sigmoid(gate) * attention [T, D]."""
-
-
-def rope_table(positions_T: Tensor, *, head_dim: int, theta: float) -> Rope:
-    """Angle = position * theta^(-2i/P) for i in 0..P/2-1, in float32 whatever the model computes in."""
-    exponent = torch.arange(0, head_dim, 2, dtype=torch.float32, device=positions_T.device) / head_dim
-    angle_TP = positions_T.float()[:, None] * (1.0 / theta**exponent)
-    return Rope(angle_TP.cos()[:, None], angle_TP.sin()[:, None])
-
-
-def rotate(x_TNP: Tensor, rope: Rope) -> Tensor:
-    """Rotate the pairs (x_i, x_{i+P/2}) by the slot's angles; products in float32 at least."""
-    first, second = x_TNP.chunk(2, dim=-1)
-    cos, sin = rope
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1).to(x_TNP.dtype)
 
 
 def rms_norm(x_TD: Tensor, eps: float) -> Tensor:
@@ -56,12 +35,6 @@ def swiglu(gate_up: Tensor) -> Tensor:
 def _by_hand(x: Tensor) -> bool:
     # A compiler fuses the plain equations itself, and a GPU has other kernels.
     return x.device.type == "cpu" and not torch.compiler.is_compiling()
-
-
-def gated_attention(gqkv: Tensor, rope: Rope, attend: Attend, *, n_heads: int) -> Tensor:
-    """sigmoid(gate) * attention, [T, D], around any kernel."""
-    gate, q, k, v = gqkv.unflatten(-1, (4, n_heads, -1)).unbind(1)
-    return (gate.sigmoid() * attend(rotate(q, rope), rotate(k, rope), v)).flatten(1)
 
 
 class BlockWeights(NamedTuple):
@@ -104,10 +77,20 @@ class Block(nn.Module):
     def forward(self, x_TD: Tensor, attention: GatedAttention, weights: BlockWeights | None = None) -> Tensor:
         """[T, D] to [T, D]; `weights` replaces the own matrices by a copy in another dtype."""
         w = self.weights() if weights is None else weights
-        attended_TD = attention(rms_norm(x_TD, self.eps).mm(w.gqkv.t()))
+        return self.finish(x_TD, attention(self.project(x_TD, w)), w)
+
+    def project(self, x_TD: Tensor, w: BlockWeights) -> Tensor:
+        """[gate | q | k | v] of the normed input, [T, 4D]."""
+        return rms_norm(x_TD, self.eps).mm(w.gqkv.t())
+
+    def finish(self, x_TD: Tensor, attended_TD: Tensor, w: BlockWeights) -> Tensor:
+        """Add the attention's output, then the feed-forward part's."""
         x_TD = torch.addmm(x_TD, attended_TD, w.o.t())
-        activated_TF = swiglu(rms_norm(x_TD, self.eps).mm(w.gate_up.t()))
-        return torch.addmm(x_TD, activated_TF, w.down.t())
+        return torch.addmm(x_TD, swiglu(rms_norm(x_TD, self.eps).mm(w.gate_up.t())), w.down.t())
+
+    def compile_in_place(self) -> None:
+        """Let torch.compile fuse what stands around attention: one graph each with and without gradients."""
+        self.project, self.finish = torch.compile(self.project), torch.compile(self.finish)
 
 
 class Stack(nn.Module):

@@ -1,7 +1,8 @@
 """Operations of one token by formula, and the weights of a model by formula.
 
-Owns the numbers that plans, receipts and shares of the matrix peak are made of. It must not measure anything.
-One multiply-add counts as two operations; norms, RoPE and gates are left out (below 1 %).
+Owns the numbers that plans, receipts and shares of the matrix peak are made of; plain arithmetic, so that a plan needs
+no torch. It must not measure. One multiply-add counts as two operations; norms, RoPE and gates (below 1 %) are left
+out, and so is what a flash kernel computes twice.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hrmbuild.config.model import ModelConfig
-from hrmbuild.model.hrm import first_recorded
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,8 @@ def applied_layers(config: ModelConfig, k: int | None) -> tuple[int, int]:
     """Layer applications of a forward pass, and how many of them record a graph."""
     layers, n = config.layers_per_stack, config.n_applications
     if config.arch in ("hrm", "trm"):
-        first_H, first_L = first_recorded(config, k)
-        recorded = (config.H_cycles - first_H) + (config.H_cycles * config.L_cycles - first_L)
-        return n * layers, recorded * layers
+        first_H, first_L = config.first_recorded(k)
+        return n * layers, (n - first_H - first_L) * layers
     total = {"transformer": 2 * layers, "ut": max(1, n // 2) * 2 * layers, "rins": n * layers}[config.arch]
     return total, total
 
@@ -60,7 +59,7 @@ def flops_per_token(
     weights, d = layer_weights(config), config.hidden_size
     return Flops(
         stacks=2.0 * weights * (forward + 2 * recorded),
-        attention=4.0 * d * keys_per_token * (forward + 2.5 * recorded),
+        attention=4.0 * d * keys_per_token * (forward + 2 * recorded),
         head=6.0 * config.vocab_size * d * response_fraction,
     )
 
