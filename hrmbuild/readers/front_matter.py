@@ -62,7 +62,7 @@ def _field(source: SourceText, value: object, node: yaml.Node, start: int, end: 
     """A scalar keeps its exact span where the file spells it out; folded text and lists are named by their lines."""
     if isinstance(value, str):
         text = nfc(value.strip())
-        quotes = 1 if node.style in ("'", '"') else 0
+        quotes = 1 if isinstance(node, yaml.ScalarNode) and node.style in ("'", '"') else 0
         inner = source.trimmed(start + quotes, end - quotes)
         if nfc(source.text[slice(*inner)]) == text:
             return text, source.locator(*inner)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -51,7 +50,7 @@ def read_markdown(file: SourceFile) -> ReadResult:
 
 def _document(file: SourceFile, walk: _Walk, front: FrontMatter, memo: MemoHeaders) -> Document:
     headers = {**memo.values, **front.values}
-    title = front.values.get("title") or walk.title or headers.get("subject")
+    title = front.values.get("title") or memo.values.get("subject") or walk.title
     return Document(
         source_sha256=file.sha256,
         path=file.relative,
@@ -88,8 +87,8 @@ class _Walk:
         """Fill `blocks` and `skips`."""
         lines = ["" if line.number in self.masked else line.text for line in self.source.lines]
         tokens = _PARSER.parse("\n".join(lines))
-        for token, following in pairwise([*tokens, None]):
-            self._take(token, following)
+        for index, token in enumerate(tokens):
+            self._take(token, tokens[index + 1] if index + 1 < len(tokens) else None)
         self._skip_uncovered()
         self.skips.sort(key=lambda skipped: skipped.locator.line_from or 0)
 
@@ -105,7 +104,8 @@ class _Walk:
 
     def _span(self, token: Token, content: str) -> tuple[int, int]:
         """Characters of a token's words: the content ends its first line, marks of quotes and lists stand before it."""
-        first, last = (self.source.lines[index] for index in (token.map[0], token.map[1] - 1))  # type narrowed below
+        begin, stop = token.map or (0, 1)
+        first, last = self.source.lines[begin], self.source.lines[stop - 1]
         words = content.split("\n", 1)[0].strip()
         at = first.text.rfind(words)
         start = first.start + (at if at >= 0 else len(first.text) - len(first.text.lstrip()))

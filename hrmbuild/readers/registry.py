@@ -15,20 +15,24 @@ from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.readers.cases import read_cases
 from hrmbuild.readers.csv_table import read_csv
+from hrmbuild.readers.eml import read_eml
 from hrmbuild.readers.inference import infer_format
 from hrmbuild.readers.jsonl import read_jsonl
 from hrmbuild.readers.markdown import read_markdown
 from hrmbuild.readers.result import MAX_FILE_BYTES, Reader, ReadResult, SourceFile
 from hrmbuild.readers.ruleset import read_ruleset
 from hrmbuild.readers.text import read_text
+from hrmbuild.readers.xlsx import read_xlsx
 
 READERS: Mapping[str, Reader] = {
     "cases": read_cases,
     "csv": read_csv,
+    "eml": read_eml,
     "jsonl": read_jsonl,
     "markdown": read_markdown,
     "ruleset": read_ruleset,
     "text": read_text,
+    "xlsx": read_xlsx,
 }
 """Name of a format -> its reader; `format:` of a source takes these names."""
 

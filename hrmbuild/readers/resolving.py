@@ -10,6 +10,8 @@ from pathlib import Path
 
 from hrmbuild.errors import InputError
 from hrmbuild.readers.decoding import decode
+from hrmbuild.readers.eml import HEADERS
+from hrmbuild.readers.mail_parts import header_text, mail_parts, parse_mail
 from hrmbuild.readers.registry import load_bytes
 from hrmbuild.readers.spans import SourceText
 from hrmbuild.records.locator import Locator
@@ -24,9 +26,23 @@ def load_texts(path: Path, *, format: str) -> dict[str | None, SourceText]:
         InputError: `read.*`; `read.no_text` for a format whose places are no spans of a text.
     """
     data = load_bytes(path, path.name)
+    if format == "eml":
+        return _mail_texts(data, where=path.name)
     if format not in _LINE_FORMATS:
         raise InputError("read.no_text", f"places in a file of format {format} are no spans of a text", where=path.name)
     return {None: SourceText(decode(data, where=path.name).text)}
+
+
+def _mail_texts(data: bytes, *, where: str) -> dict[str | None, SourceText]:
+    """Text parts by number, and the header fields that are read as `header:Subject`."""
+    message = parse_mail(data, where=where)
+    texts: dict[str | None, SourceText] = {
+        part.part: SourceText(part.text, part.part) for part in mail_parts(message, where=where).texts
+    }
+    for name in HEADERS:
+        part = f"header:{name.title()}"
+        texts[part] = SourceText(header_text(message, name), part)
+    return texts
 
 
 def resolve_in(texts: dict[str | None, SourceText], locator: Locator, *, where: str) -> str:
@@ -38,6 +54,8 @@ def resolve_in(texts: dict[str | None, SourceText], locator: Locator, *, where: 
     source = texts.get(locator.part)
     if source is None:
         raise InputError("read.bad_locator", f"the file has no part {locator.part}", where=where)
+    if locator.part is not None and locator.part.startswith("header:"):
+        return source.text
     try:
         return source.quoted(locator)
     except ValueError as error:

@@ -18,6 +18,7 @@ from hrmbuild.records.locator import Locator
 from hrmbuild.records.source import Skip
 
 _NUMBER = re.compile(r"[-+(]?[\s$€£]*\d[\d.,\s'%]*\)?")
+_TOTAL = re.compile(r"(?:grand |sub)?totals?:?|sum:?|summe:?|gesamt:?", re.IGNORECASE)
 _HEADER_SEARCH_ROWS = 40
 
 
@@ -76,26 +77,32 @@ def find_table(rows: Sequence[Row], place: Place) -> Shape:
         ShapeError: `read.empty_table`, `read.no_header`, `read.duplicate_columns`, `read.no_rectangle`.
     """
     filled = [row for row in rows if not row.is_blank]
-    if not filled:
-        raise ShapeError("read.empty_table", "the table is empty", fix="leave it out, or fill it")
-    at = _header_index(filled)
-    header = filled[at]
+    header = find_header(filled)
+    at = filled.index(header)
     names, notes = _column_names(header)
     skips: list[Skip] = []
     if at:
-        skips.append(skip("read.above_header", f"{at} rows stand above the header", place(filled[0], filled[at - 1])))
+        skips.append(skip("read.above_header", f"rows above the header: {at}", place(filled[0], filled[at - 1])))
         notes.append(f"the header is row {header.first}: what stands above it is a title or a remark")
-    data = _rectangle(filled[at + 1 :], len(names), skips, place)
+    data = _without_total(_rectangle(filled[at + 1 :], len(names), skips, place), skips, place)
+    if not data:
+        raise ShapeError("read.empty_table", "the table has a header and no rows", row=header.first, fix="leave it out")
     columns = (Column(name=name, cells=tuple(row.cells[i] for row in data)) for i, name in enumerate(names))
     return Shape(tuple(columns), tuple(data), header, skips, notes)
 
 
-def _header_index(rows: Sequence[Row]) -> int:
-    """The first row as wide as the table, of which at least half is filled, and with words rather than numbers."""
+def find_header(rows: Sequence[Row]) -> Row:
+    """The first row as wide as the table, of which at least half is filled, and with words rather than numbers.
+
+    Raises:
+        ShapeError: `read.empty_table`, `read.no_header`.
+    """
+    if not rows:
+        raise ShapeError("read.empty_table", "the table is empty", fix="leave it out, or fill it")
     width = _usual_width(rows)
-    for index, row in enumerate(rows[:_HEADER_SEARCH_ROWS]):
+    for row in rows[:_HEADER_SEARCH_ROWS]:
         if _trimmed_width(row) >= width * 0.8 and row.n_filled * 2 >= width and _has_words(row):
-            return index
+            return row
         if _trimmed_width(row) >= width and row.n_filled * 2 > width:
             break
     raise ShapeError(
@@ -154,6 +161,14 @@ def _rectangle(rows: Sequence[Row], width: int, skips: list[Skip], place: Place)
             row=rows[0].first,
             fix="check the delimiter and the quotes, or give one table a file",
         )
+    return data
+
+
+def _without_total(data: list[Row], skips: list[Skip], place: Place) -> list[Row]:
+    """A last row of totals is no record: counted with the others it would double every sum."""
+    while data and _TOTAL.fullmatch(next((cell for cell in data[-1].cells if cell is not None), "").strip()):
+        skips.append(skip("read.total_row", "a row of totals at the end is no record", place(data[-1], data[-1])))
+        data = data[:-1]
     return data
 
 

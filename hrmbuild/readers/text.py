@@ -16,7 +16,7 @@ from hrmbuild.readers.outline import ENUMERATIONS, Outline
 from hrmbuild.readers.prose_lines import Piece, pieces
 from hrmbuild.readers.result import MAX_TEXT_BYTES, ReadResult, SourceFile, check_size
 from hrmbuild.readers.spans import SourceText, nfc
-from hrmbuild.records.document import Block, Document
+from hrmbuild.records.document import Block, BlockKind, Document
 
 _ENDS_LIKE_A_SENTENCE = re.compile(r"[.,;:!?–—-]$|\b(?:and|or)$")
 _MAX_HEADING_CHARS = 100
@@ -52,9 +52,11 @@ class Reading:
     title: str | None = None
     """The first heading, number and all."""
     outline: Outline = field(default_factory=Outline)
+    _is_mail: bool = False
 
-    def add(self, found: list[Piece]) -> None:
-        """Append the blocks of the pieces."""
+    def add(self, found: list[Piece], *, is_mail: bool = False) -> None:
+        """Append the blocks of the pieces; a mail's first line is a salutation, not a title."""
+        self._is_mail = is_mail
         for index, piece in enumerate(found):
             following = found[index + 1] if index + 1 < len(found) else None
             self._add(piece, following)
@@ -84,8 +86,8 @@ class Reading:
             return self._numbered_heading_shape(piece, words[piece.clause.length :], following)
         if words.isupper() and sum(char.isalpha() for char in words) >= 4:
             return "CAPS"
-        is_first = not self.blocks and piece.alone and following is not None and words[:1].isupper()
-        return "first" if is_first else None
+        first = not self._is_mail and not self.blocks
+        return "first" if first and piece.alone and following is not None and words[:1].isupper() else None
 
     def _numbered_heading_shape(self, piece: Piece, title: str, following: Piece | None) -> str | None:
         """`(a) In general` on a line of its own, with something else than its next sibling below it."""
@@ -115,7 +117,7 @@ class Reading:
         self.outline.close_deeper(piece.indent)
         self._append("list_item" if piece.bullet else "paragraph", piece, path=self.outline.path, level=None)
 
-    def _append(self, kind: str, piece: Piece, *, path: tuple[str, ...], level: int | None) -> None:
+    def _append(self, kind: BlockKind, piece: Piece, *, path: tuple[str, ...], level: int | None) -> None:
         start = piece.start + (piece.clause.length if piece.clause else 0)
         number = piece.clause.number if piece.clause else None
         self.blocks.append(self.source.block(kind, start, piece.end, heading_path=path, number=number, level=level))

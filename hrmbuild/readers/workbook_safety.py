@@ -1,0 +1,246 @@
+"""What must be known of a workbook before a parser unpacks it: real sizes, no entities, no giant grids, hidden
+things.
+
+Owns the one pass over the zip archive and its sheets (XML through expat, which neither fetches nor recurses). Every
+entry is inflated against a limit, so a zip bomb ends here; a sheet with a cell in its last corner would make a dense
+parser allocate billions of cells, so extents are measured first. It must not read values. Source: ECMA-376 for the
+names.
+"""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import re
+import struct
+import xml.parsers.expat
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hrmbuild.readers.result import SourceFile
+
+MAX_UNPACKED_BYTES = 256 << 20
+MAX_ENTRIES = 5000
+MAX_CELLS = 5_000_000
+"""Of a sheet's rectangle, empty cells included."""
+
+_BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    OSError,
+    struct.error,
+)
+"""All that Python's zipfile raises on damaged or unusual archives."""
+
+_CELL = re.compile(r"([A-Z]{1,3})(\d{1,7})$")
+
+
+@dataclass(frozen=True)
+class SheetFacts:
+    """What a value parser does not tell of a sheet."""
+
+    uncomputed: tuple[str, ...] = ()
+    """Cells with a formula and no value."""
+    hidden_rows: int = 0
+    hidden_columns: int = 0
+
+
+@dataclass(frozen=True)
+class WorkbookFacts:
+    """What stands in a workbook besides its cells."""
+
+    sheets: dict[str, SheetFacts]
+    """By name of the sheet."""
+    unread: tuple[str, ...]
+    """Sorts of things that are there and not read: `comments`, `charts` …"""
+
+
+def inspect_workbook(file: SourceFile) -> WorkbookFacts:
+    """Check a workbook's archive and look over its sheets.
+
+    Raises:
+        InputError: `read.encrypted`, `read.not_a_workbook`, `read.too_large`, `read.xml_entities`.
+    """
+    if file.data.startswith(b"\xd0\xcf\x11\xe0"):
+        raise file.error("read.encrypted", "the workbook is protected by a password, or is an old .xls renamed",
+                         fix="save it as .xlsx without a password")  # fmt: skip
+    try:
+        with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
+            entries = _unpacked(file, archive)
+    except _BROKEN_ZIP as error:
+        raise file.error("read.not_a_workbook", f"the file is no readable .xlsx archive: {error}",
+                         fix="open it in a spreadsheet program and save it again") from None  # fmt: skip
+    try:
+        names = _sheet_entries(entries)
+        sheets = {name: _look_over(file, name, entries[entry]) for name, entry in names.items() if entry in entries}
+    except xml.parsers.expat.ExpatError as error:
+        raise file.error("read.not_a_workbook", f"the workbook's XML is broken: {error}",
+                         fix="open it in a spreadsheet program and save it again") from None  # fmt: skip
+    return WorkbookFacts(sheets, _unread(entries))
+
+
+def _unpacked(file: SourceFile, archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """All XML entries, inflated; others are inflated and dropped, for their size is what matters."""
+    entries: dict[str, bytes] = {}
+    total = 0
+    infos = archive.infolist()
+    if len(infos) > MAX_ENTRIES:
+        raise file.error("read.too_large", f"the workbook holds {len(infos):,} parts", fix="leave it out")
+    for info in infos:
+        with archive.open(info) as entry:
+            data = entry.read(MAX_UNPACKED_BYTES - total + 1)
+        total += len(data)
+        if total > MAX_UNPACKED_BYTES:
+            raise file.error("read.too_large", f"the workbook unpacks to more than {MAX_UNPACKED_BYTES:,} bytes",
+                             why="a small file that unpacks to a huge one is made to exhaust memory",
+                             fix="leave it out, or export its sheets as CSV")  # fmt: skip
+        if info.filename.lower().endswith((".xml", ".rels", ".vml")):
+            _refuse_entities(file, info.filename, data)
+            entries[info.filename.replace("\\", "/").lstrip("/")] = data
+        else:
+            entries[info.filename.lstrip("/")] = b""
+    return entries
+
+
+def _refuse_entities(file: SourceFile, name: str, data: bytes) -> None:
+    """No spreadsheet program writes a document type; entities in one are an attack. UTF-16 would hide the words."""
+    plain = data.replace(b"\0", b"")
+    if b"<!DOCTYPE" in plain or b"<!ENTITY" in plain:
+        raise file.error("read.xml_entities", f"{name} declares a document type or entities",
+                         why="entities can expand without end or fetch other files", fix="leave it out")  # fmt: skip
+
+
+def _parse(data: bytes, start: Callable[[str, dict[str, str]], None], end: Callable[[str], None] | None = None) -> None:
+    """Run handlers over XML, names without their namespace's prefix."""
+    parser = xml.parsers.expat.ParserCreate()
+    parser.StartElementHandler = lambda name, attributes: start(name.rpartition(":")[2], attributes)
+    if end is not None:
+        parser.EndElementHandler = lambda name: end(name.rpartition(":")[2])
+    parser.Parse(data, True)
+
+
+def _sheet_entries(entries: dict[str, bytes]) -> dict[str, str]:
+    """Name of each sheet -> its entry in the archive."""
+    root = next((name for name in sorted(entries) if re.fullmatch(r"(?i)xl/workbook\d*\.xml", name)), None)
+    if root is None:
+        return {}
+    sheets: dict[str, str] = {}
+    targets: dict[str, str] = {}
+
+    def on_sheet(name: str, attributes: dict[str, str]) -> None:
+        if name == "sheet":
+            ids = [value for key, value in attributes.items() if key.rpartition(":")[2] == "id" and ":" in key]
+            sheets[attributes.get("name", "")] = ids[0] if ids else ""
+
+    def on_relation(name: str, attributes: dict[str, str]) -> None:
+        if name == "Relationship":
+            targets[attributes.get("Id", "")] = attributes.get("Target", "")
+
+    _parse(entries[root], on_sheet)
+    folder, base = posixpath.split(root)
+    _parse(entries.get(f"{folder}/_rels/{base}.rels", b"<none/>"), on_relation)
+    return {name: _joined(folder, targets.get(identifier, "")) for name, identifier in sheets.items()}
+
+
+def _joined(folder: str, target: str) -> str:
+    return target.lstrip("/") if target.startswith("/") else posixpath.normpath(posixpath.join(folder, target))
+
+
+@dataclass
+class _SheetScan:
+    """Handlers of one sheet: positions follow `r`, or count on where it is absent."""
+
+    row: int = 0
+    column: int = 0
+    last_row: int = 0
+    last_column: int = 0
+    first_row: int = 1 << 30
+    first_column: int = 1 << 30
+    has_formula: bool = False
+    has_value: bool = False
+    uncomputed: list[str] = field(default_factory=list)
+    hidden_rows: int = 0
+    hidden_columns: int = 0
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+        if name == "c":
+            self._cell(attributes)
+        elif name == "row":
+            reference = attributes.get("r", "")
+            self.row = int(reference) if reference.isdecimal() and len(reference) < 8 else self.row + 1
+            self.column = 0
+            self.hidden_rows += attributes.get("hidden") in ("1", "true")
+        elif name == "col":
+            self.hidden_columns += attributes.get("hidden") in ("1", "true")
+        elif name == "f":
+            self.has_formula = True
+        elif name in ("v", "is"):
+            self.has_value = True
+
+    def _cell(self, attributes: dict[str, str]) -> None:
+        reference = _CELL.match(attributes.get("r", ""))
+        self.column = column_number(reference.group(1)) if reference else self.column + 1
+        self.row = int(reference.group(2)) if reference else self.row
+        self.has_formula = self.has_value = False
+        self.last_row, self.last_column = max(self.last_row, self.row), max(self.last_column, self.column)
+        self.first_row, self.first_column = min(self.first_row, self.row), min(self.first_column, self.column)
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+        if name == "c" and self.has_formula and not self.has_value:
+            self.uncomputed.append(f"{column_letters(self.column)}{self.row}")
+
+    @property
+    def n_cells(self) -> int:
+        """Cells of the rectangle from A1, which is what a reader that keeps positions builds."""
+        return self.last_row * self.last_column
+
+
+def _look_over(file: SourceFile, name: str, data: bytes) -> SheetFacts:
+    scan = _SheetScan()
+    _parse(data, scan.start, scan.end)
+    if scan.n_cells > MAX_CELLS:
+        raise file.error(
+            "read.too_large",
+            f"sheet {name!r} reaches to row {scan.last_row:,} and column {scan.last_column:,}",
+            why=f"that is a rectangle of {scan.n_cells:,} cells; at most {MAX_CELLS:,} are read",
+            fix="delete the stray cells at its end, or export the sheet as CSV",
+        )
+    return SheetFacts(tuple(scan.uncomputed), scan.hidden_rows, scan.hidden_columns)
+
+
+_UNREAD = (
+    ("comments", r"(?i)xl/(threaded)?comments"),
+    ("charts", r"(?i)xl/charts/chart"),
+    ("pictures", r"(?i)xl/media/"),
+    ("macros", r"(?i)xl/vbaproject\.bin"),
+    ("embedded files", r"(?i)xl/embeddings/"),
+)
+
+
+def _unread(entries: dict[str, bytes]) -> tuple[str, ...]:
+    return tuple(sort for sort, pattern in _UNREAD if any(re.match(pattern, name) for name in entries))
+
+
+def column_number(letters: str) -> int:
+    """`A` -> 1, `AA` -> 27."""
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - 64
+    return number
+
+
+def column_letters(number: int) -> str:
+    """1 -> `A`, 27 -> `AA`."""
+    letters = ""
+    while number > 0:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters
