@@ -1,0 +1,123 @@
+"""A training run: what was asked, on what machine, and what came of it. `run.json` and `result.json`, format 1.
+
+Owns the types that training writes and packaging reads. No clock and no absolute path stands in them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from hrmbuild.config.loading import canonical_settings
+from hrmbuild.config.model import ModelConfig
+from hrmbuild.fingerprint import hash_value
+from hrmbuild.records.base import Noun, Sha256
+
+
+class RunConfig(Noun):
+    """Everything that decides the weights, resolved: no `auto` is left. Its hash names the run."""
+
+    preset: str
+    model: ModelConfig
+    content_root: Sha256
+    tokenizer_sha256: Sha256
+    steps: int = Field(ge=1)
+    """Optimizer updates."""
+    batch_tokens: int = Field(ge=1)
+    """Slots of a step over all ranks."""
+    bins: int = Field(ge=1)
+    """Equal parts of a step; the number of ranks divides it."""
+    learning_rate: float = Field(gt=0)
+    """Peak."""
+    warm_up_steps: int = Field(ge=0)
+    final_lr_fraction: float = Field(ge=0, le=1)
+    """Cosine decay to this share of the peak; 1 stays constant."""
+    ema_decay: float = Field(ge=0, lt=1)
+    seed: int
+    """Of the first weights and of the order of the pairs."""
+    dtype: Literal["float32", "bfloat16"]
+    """What the model computes in; masters are float32."""
+    eval_every_steps: int = Field(ge=1)
+    eval_pairs: int = Field(ge=1)
+    checkpoint_every_steps: int = Field(ge=1)
+    keep_checkpoints: int = Field(ge=1)
+    repeats: dict[Sha256, int] = {}
+    """Source files whose pairs stand in an epoch more than once."""
+    init_weights_sha256: Sha256 | None = None
+    """Digest of the weights that the run started from; absent: drawn from the seed."""
+
+
+class Machine(Noun):
+    """What the numbers were computed on: the same inputs on an equal machine give the same bits."""
+
+    device: str
+    """`cpu`, or the GPU's name."""
+    ranks: int
+    threads: int
+    """CPU threads of each rank."""
+    instruction_set: str
+    """What torch's CPU kernels use, e.g. `AVX512`."""
+    torch: str
+    attention: str
+    """Attention kernel."""
+
+
+class RunRecord(Noun):
+    """`run.json`, written before the first step."""
+
+    format: Literal[1] = 1
+    hrmbuild: str
+    config: RunConfig
+    config_sha256: Sha256
+    manifest_sha256: Sha256
+    """Of the bytes of the manifest."""
+    lineage: str
+    """`complete`, or `partial: ...` with what is outside the corpus."""
+    machine: Machine
+    parameters: int
+    """Trained weights."""
+    train_pairs: int
+    """Pairs in an epoch, repeats not counted."""
+    epoch_tokens: int
+    """Slots that an epoch fills."""
+    too_long: dict[str, int] = {}
+    """Pairs over the context by source path; they are not trained on."""
+
+
+class DevScore(Noun):
+    """Scores on held-out pairs, by the averaged weights."""
+
+    loss: float
+    """Mean negative log-likelihood of a response token, in nats."""
+    n_tokens: int
+    """Response tokens in that mean."""
+    exact: float | None = None
+    """Share of greedy answers that are exactly right."""
+    n_pairs: int | None = None
+    """Pairs answered."""
+
+
+class RunResult(Noun):
+    """`result.json`, written last: the run is finished."""
+
+    format: Literal[1] = 1
+    steps: int
+    loss: float
+    """Training loss of the last step, in nats a response token."""
+    dev: DevScore | None = None
+    """Absent where the dev split is empty."""
+    tokens_per_s: float
+    """Of the whole run but evaluations and checkpoints."""
+    checkpoint: str
+    """Name of the last checkpoint's folder."""
+    weights_sha256: Sha256
+    ema_sha256: Sha256
+    """Digest of the averaged weights: what is packaged."""
+    metrics_sha256: Sha256
+    """Head of the metrics chain."""
+
+
+def run_digest(config: RunConfig) -> str:
+    """SHA-256 of the canonical JSON of a run's settings, floats as their shortest decimal text."""
+    return hash_value(canonical_settings(config))

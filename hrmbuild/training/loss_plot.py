@@ -1,0 +1,48 @@
+"""`loss.svg`: training loss, held-out loss and exact match against tokens; the same numbers give the same bytes.
+
+Owns the picture. It must not need a display, and carries no date.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hrmbuild.files import write_atomic
+
+MOST_POINTS = 2000
+"""Points of the training curve: more are not visible, and would make the file large."""
+
+
+def write_loss_plot(path: Path, lines: Sequence[dict[str, Any]], *, title: str) -> None:
+    """Draw the metrics' lines; nothing is drawn before the first step."""
+    if not lines:
+        return
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({"svg.hashsalt": "hrmbuild", "svg.fonttype": "none"}):
+        figure = Figure(figsize=(8, 4.5), layout="constrained")
+        axes = figure.add_subplot(xlabel="step", ylabel="loss (nats a response token)", title=title)
+        _draw(axes, lines)
+        buffer = io.StringIO()
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    write_atomic(path, buffer.getvalue().encode("utf-8"))
+
+
+def _draw(axes: Any, lines: Sequence[dict[str, Any]]) -> None:
+    shown = lines[:: max(1, len(lines) // MOST_POINTS)]
+    axes.plot([line["step"] for line in shown], [line["loss"] for line in shown], label="training", lw=0.8)
+    dev = [(line["step"], line["dev"]) for line in lines if "dev" in line]
+    axes.plot([step for step, _ in dev], [score["loss"] for _, score in dev], "o-", label="held out (EMA)", ms=3)
+    exact = [(step, score["exact"]) for step, score in dev if "exact" in score]
+    if exact:
+        right = axes.twinx()
+        right.plot([step for step, _ in exact], [share for _, share in exact], "s--", color="tab:green", ms=3)
+        right.set(ylabel="exact match (green)", ylim=(0, 1))
+    axes.set(ylim=(0, None))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper center")
