@@ -114,7 +114,7 @@ def check_prompt(n_tokens: int, *, context_tokens: int, where: str | None = None
         )
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def generate_ids(
     model: LanguageModel,
     prefixes: Sequence[Sequence[int]],
