@@ -7,7 +7,7 @@ SHA-256 in the form that `sha256sum -c` reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,27 +148,34 @@ class Counts:
 NOTHING = Count(pairs=0, instruction_tokens=0, response_tokens=0)
 
 
-def count_rows(rows: Iterable[CountedRow]) -> Counts:
-    """Count rows under every heading; keys sorted."""
-    tallies: dict[str, dict[str, list[int]]] = {"split": {}, "stratum": {}, "kind": {}, "source": {}}
-    axes: dict[str, dict[str, int]] = {}
-    for row in rows:
+class Tally:
+    """Counts rows one by one."""
+
+    def __init__(self) -> None:
+        self._tallies: dict[str, dict[str, list[int]]] = {"split": {}, "stratum": {}, "kind": {}, "source": {}}
+        self._axes: dict[str, dict[str, int]] = {}
+
+    def add(self, row: CountedRow) -> None:
+        """Count one row under every heading."""
         for heading, key in _headings(row):
-            tally = tallies[heading].setdefault(key, [0, 0, 0])
+            tally = self._tallies[heading].setdefault(key, [0, 0, 0])
             tally[0] += 1
             tally[1] += row.instruction_tokens
             tally[2] += row.response_tokens
         if row.axis is not None:
-            by_axis = axes.setdefault(row.split, {})
+            by_axis = self._axes.setdefault(row.split, {})
             by_axis[row.axis] = by_axis.get(row.axis, 0) + 1
-    splits = _counts(tallies["split"])
-    return Counts(
-        splits={split: splits.get(split, NOTHING) for split in SPLITS},
-        strata=_counts(tallies["stratum"]),
-        kinds=_counts(tallies["kind"]),
-        axes={split: dict(sorted(axes[split].items())) for split in sorted(axes)},
-        sources=_counts(tallies["source"]),
-    )
+
+    def counts(self) -> Counts:
+        """What was counted so far; keys sorted."""
+        splits = _counts(self._tallies["split"])
+        return Counts(
+            splits={split: splits.get(split, NOTHING) for split in SPLITS},
+            strata=_counts(self._tallies["stratum"]),
+            kinds=_counts(self._tallies["kind"]),
+            axes={split: dict(sorted(self._axes[split].items())) for split in sorted(self._axes)},
+            sources=_counts(self._tallies["source"]),
+        )
 
 
 def _headings(row: CountedRow) -> Iterator[tuple[str, str]]:

@@ -61,8 +61,9 @@ def pair_settings(settings: SourceConfig) -> dict[str, Any]:
     return {key: value for key, value in canonical_settings(settings).items() if key not in _NOT_IN_PAIRS}
 
 
-def ingest_settings_sha256(project: Project) -> str:
-    """Hash of every setting that a corpus depends on; the model's and the run's are none of them."""
+def ingest_identity(project: Project, templates: Templates) -> dict[str, str]:
+    """Hashes of everything but the sources that a corpus depends on; the settings of model and run are none of them."""
     config = canonical_settings(project.config)
     keys = ("as_of", "gates", "labels", "seed", "sources")
-    return hash_value({key: config[key] for key in keys if key in config})
+    settings = hash_value({key: config[key] for key in keys if key in config})
+    return {"settings": settings, "templates": templates.tree_sha256(), "code": compiling_code_sha256()}

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError
-from hrmbuild.pipelines.identity import ingest_settings_sha256, project_templates
+from hrmbuild.pipelines.identity import ingest_identity, project_templates
 from hrmbuild.pipelines.ingest_report import IngestReport, PreviewPair
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.source_files import Found, find_files
@@ -60,7 +60,7 @@ def ingest(
         _update_descriptions(corpus, plan)
         corpus.replace_refused(found.refused)
         corpus.settle(labels=project.config.labels, seed=project.config.seed)
-        corpus.record_settings(ingest_settings_sha256(project))
+        corpus.record_ingest(ingest_identity(project, templates))
         balance, sources = corpus.balance(), tuple(corpus.sources())
         return IngestReport(
             balance=balance,

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from hrmbuild.config.project import ProjectConfig
 from hrmbuild.errors import InputError
-from hrmbuild.gates.registry import run as run_gates
+from hrmbuild.gates.finding import Finding
+from hrmbuild.gates.registry import GATES
 from hrmbuild.pairs.context import CompileContext
 from hrmbuild.pairs.environment import Templates
 from hrmbuild.pairs.registry import compile_record
@@ -122,22 +123,26 @@ class UnitWorker:
         return n_pairs
 
     def _gate(self, pair: CompiledPair, context: CompileContext, writer: UnitWriter) -> None:
-        finding = run_gates(pair, self.config.gates)
-        if finding is None:
-            split, axis = assign(pair.split_keys, self.config.seed)
-            writer.add_candidate(context.source.path, pair, split=split, axis=axis)
-            return
-        rejection = Rejection(
-            stage="gate",
-            code=finding.code,
-            detail=finding.detail,
-            path=context.source.path,
-            source_sha256=context.source.sha256,
-            locator=pair.occurrence.locator,
-            text=f"{pair.instruction}\n\n{pair.response}",
-            pair_id=pair_id(pair.condition, pair.instruction, pair.response),
-        )
-        writer.add_rejection(rejection, gate=finding.gate)
+        for gate in GATES:
+            finding = gate.check(pair, self.config.gates)
+            if finding is not None:
+                writer.add_rejection(_refusal(pair, context, finding), gate=gate.name)
+                return
+        split, axis = assign(pair.split_keys, self.config.seed)
+        writer.add_candidate(context.source.path, pair, split=split, axis=axis)
+
+
+def _refusal(pair: CompiledPair, context: CompileContext, finding: Finding) -> Rejection:
+    return Rejection(
+        stage="gate",
+        code=finding.code,
+        detail=finding.detail,
+        path=context.source.path,
+        source_sha256=context.source.sha256,
+        locator=pair.occurrence.locator,
+        text=f"{pair.instruction}\n\n{pair.response}",
+        pair_id=pair_id(pair.condition, pair.instruction, pair.response),
+    )
 
 
 def _compiled(record: Record, context: CompileContext) -> Iterator[CompiledPair | Rejection]:

@@ -24,15 +24,15 @@ _PRIVATE = 0o077
 
 
 @contextmanager
-def corpus_connection(path: Path, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The corpus file, mode 0600, made when it is absent and `read_only` is false.
+def corpus_connection(path: Path, *, read_only: bool, create: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The corpus file, mode 0600, made when it is absent and `create` is true.
 
     Raises:
         InputError: `store.missing`, `store.locked`, `store.not_a_corpus`, `disk.*`.
     """
     before = os.umask(_PRIVATE)
     try:
-        if not read_only and not path.exists():
+        if create and not path.exists():
             _create(path)
         connection = _connect(path, read_only=read_only)
         try:

@@ -6,6 +6,7 @@ itself that it is unsettled. It must not decide what a pair is or whether it may
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from hrmbuild.fingerprint import hash_value
+from hrmbuild.fingerprint import canonical_json, hash_value
 from hrmbuild.records.pair import Pair, Split
 from hrmbuild.records.source import Source
 from hrmbuild.store import reading, salts
@@ -36,13 +37,13 @@ class Corpus:
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path, *, read_only: bool = False) -> Iterator[Corpus]:
-        """The corpus at `path`; made when it is absent, unless `read_only`.
+    def open(cls, path: Path, *, read_only: bool = False, create: bool = True) -> Iterator[Corpus]:
+        """The corpus at `path`; made when it is absent, unless `read_only` or not `create`.
 
         Raises:
             InputError: `store.missing`, `store.locked` (names the holder), `store.not_a_corpus`, `store.newer`.
         """
-        with corpus_connection(path, read_only=read_only) as connection:
+        with corpus_connection(path, read_only=read_only, create=create and not read_only) as connection:
             check_schema(connection, path)
             if not read_only:
                 migrate(connection)
@@ -154,15 +155,15 @@ class Corpus:
         ).fetchall()
         return hash_value([_SETTLE_VERSION, units, [list(cap) for cap in caps], list(labels), seed])
 
-    def ingested_settings(self) -> str | None:
-        """Hash of the settings that the last complete ingest was told; None before the first."""
-        return self._state("settings")
+    def last_ingest(self) -> dict[str, str]:
+        """Hashes of what the last complete ingest was told, by name; empty before the first."""
+        return json.loads(self._state("ingest") or "{}")
 
-    def record_settings(self, digest: str) -> None:
-        """Remember the settings of an ingest that is complete."""
-        if self._state("settings") != digest:
+    def record_ingest(self, told: dict[str, str]) -> None:
+        """Remember what an ingest that is complete was told."""
+        if self.last_ingest() != told:
             with self._transaction():
-                self._set_state("settings", digest)
+                self._set_state("ingest", canonical_json(told).decode())
 
     def _state(self, name: str) -> str | None:
         rows = self._connection.execute("SELECT value FROM state WHERE name = ?", [name]).fetchall()
@@ -186,9 +187,13 @@ class Corpus:
         """A few kept pairs with an occurrence in one of these files, those with the smallest ids."""
         return reading.read_pairs_of(self._connection, list(paths), limit=limit)
 
-    def paths_of_pairs(self) -> dict[str, list[str]]:
-        """The files that support each kept pair, by pair id; paths sorted."""
-        return reading.read_paths_of_pairs(self._connection)
+    def pair_ids(self) -> list[str]:
+        """Ids of all kept pairs, sorted."""
+        return [key for (key,) in self._connection.execute("SELECT id FROM pair ORDER BY id").fetchall()]
+
+    def occurrences_by_label(self) -> dict[str, dict[str, int]]:
+        """Kept occurrences of each file by the label of their pair."""
+        return reading.read_occurrences_by_label(self._connection)
 
     def sources(self) -> list[StoredSource]:
         """Every file with its counts, sorted by path."""
@@ -205,6 +210,13 @@ class Corpus:
     def rejections(self) -> Iterator[StoredRejection]:
         """Everything that was turned down, of all stages, sorted by path, stage and place."""
         return reading.read_rejections(self._connection)
+
+    def rejections_by_gate(self) -> dict[str, int]:
+        """Pairs that each gate refused, by the gate's name."""
+        rows = self._connection.execute(
+            "SELECT gate, count(*) FROM rejection WHERE gate IS NOT NULL GROUP BY gate ORDER BY gate"
+        ).fetchall()
+        return dict(rows)
 
     def balance(self) -> Balance:
         """The balance sheet, from stored rows."""

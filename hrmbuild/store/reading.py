@@ -120,12 +120,16 @@ def _pair(row: tuple[Any, ...]) -> Pair:
     return Pair.model_validate(values)
 
 
-def read_paths_of_pairs(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
-    """Paths of the files that support each kept pair."""
+def read_occurrences_by_label(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
+    """Kept occurrences by file and by the label of the pair that they support."""
     rows = connection.execute(
-        f"SELECT c.pair_id, list_sort(list_distinct(list(c.path))) FROM {ALIVE} GROUP BY c.pair_id ORDER BY c.pair_id"
+        f"""SELECT c.path, p.label, count(*) FROM (SELECT c.* FROM {ALIVE}) AS c JOIN pair AS p ON p.id = c.pair_id
+            GROUP BY c.path, p.label ORDER BY c.path, p.label"""
     ).fetchall()
-    return dict(rows)
+    found: dict[str, dict[str, int]] = {}
+    for path, label, n in rows:
+        found.setdefault(path, {})[label] = n
+    return found
 
 
 def read_sources(connection: duckdb.DuckDBPyConnection) -> list[StoredSource]:

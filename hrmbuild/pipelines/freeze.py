@@ -1,0 +1,215 @@
+"""`hrmbuild freeze`: the corpus as it may be trained on, with its tokenizer, its roots and its evidence pack.
+
+Owns the order of the steps and what stops them. The folder appears by rename when everything in it is complete; the
+same corpus gives the same folder, and freezing it again writes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hrmbuild.audit import evidence
+from hrmbuild.audit.manifest import DIGEST_NAME, MANIFEST_NAME, digest_line
+from hrmbuild.config.loading import Project
+from hrmbuild.errors import AnswerIsNoError, ConfigError, InputError, UsageError, raise_all
+from hrmbuild.files import disk_errors, rename_folder
+from hrmbuild.pairs.environment import Templates
+from hrmbuild.pipelines.freeze_manifest import build_manifest
+from hrmbuild.pipelines.freeze_pack import Selection, ensure_salts, write_fixed_files, write_rejections, write_rows
+from hrmbuild.pipelines.identity import ingest_identity, project_templates
+from hrmbuild.pipelines.manifests import all_manifests, folder_for, holds, set_current
+from hrmbuild.pipelines.progress import Progress, SilentProgress
+from hrmbuild.records.manifest import Manifest
+from hrmbuild.store.corpus import Corpus
+from hrmbuild.tokens.tokenizer import TextTokenizer, train_tokenizer
+from hrmbuild.tokens.vocabulary import vocab_size_for
+
+
+@dataclass(frozen=True)
+class FreezeReport:
+    """One frozen corpus."""
+
+    folder: Path
+    manifest: Manifest
+    unchanged: bool
+    """The same manifest stood there already."""
+
+    @property
+    def n_pairs(self) -> int:
+        """Pairs of all splits."""
+        return sum(count.pairs for count in self.manifest.splits.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """The keys of `freeze --json`."""
+        manifest = self.manifest
+        return {
+            "manifest": str(self.folder),
+            "roots": manifest.roots.canonical(),
+            "content_roots": manifest.content_roots.canonical(),
+            "content_root": manifest.content_root,
+            "pairs": self.n_pairs,
+            "splits": {split: count.pairs for split, count in manifest.splits.items()},
+            "tokens": {
+                split: count.instruction_tokens + count.response_tokens for split, count in manifest.splits.items()
+            },
+            "tokenizer": manifest.tokenizer.canonical(),
+            "label": manifest.label,
+            "left_out": manifest.left_out,
+            "lineage": manifest.lineage,
+            "unchanged": self.unchanged,
+        }
+
+
+def freeze(
+    project: Project, *, out: Path | None = None, max_label: str | None = None, progress: Progress | None = None
+) -> FreezeReport:
+    """Freeze the corpus.
+
+    Args:
+        out: folder of the manifest; absent: `manifests/<content_root[:12]>/`.
+        max_label: pairs above this label stay out, and are counted.
+
+    Raises:
+        ConfigError: `freeze.undeclared`: an entry has no owner or licence; all of them at once.
+        UsageError: `freeze.unknown_label`; `freeze.exists`: `out` holds something else.
+        InputError: `store.missing`, `store.locked`, `freeze.unsettled`, `freeze.stale_corpus`, `disk.*`.
+        AnswerIsNoError: `freeze.no_train_pair`: nothing could be trained on.
+    """
+    shown = progress or SilentProgress()
+    _check_declared(project)
+    _check_label(project, max_label)
+    templates = project_templates(project)
+    with Corpus.open(project.corpus_path, create=False) as corpus:
+        _check_fresh(project, corpus, templates)
+        selection = Selection(corpus, project.config.labels, max_label)
+        with _incomplete_folder(out.parent if out else project.manifests_folder) as folder:
+            manifest = _write_folder(project, folder, selection, templates, shown)
+            final, unchanged = _publish(project, folder, manifest, out)
+    if out is None:
+        set_current(project, final)
+    return FreezeReport(final, manifest, unchanged)
+
+
+def _check_declared(project: Project) -> None:
+    problems = [
+        ConfigError(
+            "freeze.undeclared",
+            f"{source.path} declares no {' and no '.join(missing)}",
+            where=project.declared_by(entry),
+            why="a manifest says of each source who answers for it and under which licence it is used",
+            fix="add " + " and ".join(f"'{name}: …'" for name in missing) + ", then run: hrmbuild ingest",
+        )
+        for entry, source in enumerate(project.config.sources)
+        if (missing := [name for name in ("owner", "license") if not getattr(source, name)])
+    ]
+    raise_all(problems)
+
+
+def _check_label(project: Project, max_label: str | None) -> None:
+    if max_label is not None and max_label not in project.config.labels:
+        raise UsageError(
+            "freeze.unknown_label",
+            f"{max_label!r} is no label",
+            where="--max-label",
+            fix=f"the labels are, lowest first: {', '.join(project.config.labels)}",
+        )
+
+
+def _check_fresh(project: Project, corpus: Corpus, templates: Templates) -> None:
+    config = project.config
+    if not corpus.last_ingest() or not corpus.is_settled(labels=config.labels, seed=config.seed):
+        raise InputError(
+            "freeze.unsettled",
+            "the last ingest did not finish",
+            where=str(project.corpus_path),
+            why="duplicates and contradictions between its files were not looked at",
+            fix="run: hrmbuild ingest (it goes on where it stopped)",
+        )
+    now, then = ingest_identity(project, templates), corpus.last_ingest()
+    changed = [name for name in sorted(now) if now[name] != then.get(name)]
+    if changed:
+        words = {"code": "hrmbuild itself", "settings": project.config_path.name, "templates": "the templates"}
+        raise InputError(
+            "freeze.stale_corpus",
+            f"{' and '.join(words[name] for name in changed)} changed since the last ingest",
+            where=str(project.corpus_path),
+            fix="run: hrmbuild ingest (only what is affected is done again)",
+        )
+
+
+@contextmanager
+def _incomplete_folder(parent: Path) -> Iterator[Path]:
+    """A folder for unfinished work, empty at the start, gone at the end."""
+    folder = parent / ".freeze.incomplete"
+    with disk_errors(parent):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_folder(
+    project: Project, folder: Path, selection: Selection, templates: Templates, progress: Progress
+) -> Manifest:
+    corpus = selection.corpus
+    with disk_errors(folder):
+        tokenizer = _train_tokenizer(project, folder, selection, progress)
+        salts = ensure_salts(corpus, known_from=all_manifests(project))
+        progress.stage("freeze", total=corpus.n_pairs(), unit="pairs")
+        pack = write_rows(folder, selection, tokenizer=tokenizer, salts=salts, progress=progress)
+        label = pack.highest_label(selection.labels)
+        below = frozenset(selection.labels[: selection.labels.index(label) + 1])
+        write_rejections(folder, corpus, admitted=below)
+        write_fixed_files(folder)
+        manifest = build_manifest(
+            project, selection, pack, folder=folder, tokenizer=tokenizer, templates_sha256=templates.tree_sha256()
+        )
+        data = manifest.canonical_bytes()
+        (folder / MANIFEST_NAME).write_bytes(data)
+        (folder / DIGEST_NAME).write_bytes(digest_line(data))
+    return manifest
+
+
+def _train_tokenizer(project: Project, folder: Path, selection: Selection, progress: Progress) -> TextTokenizer:
+    if next(selection.pairs("train"), None) is None:
+        raise AnswerIsNoError(
+            "freeze.no_train_pair",
+            "no pair of the train split may be frozen",
+            where=str(project.corpus_path),
+            why="a tokenizer and a model learn from the train split alone",
+            fix="see the reasons: hrmbuild ingest" + (" (or raise --max-label)" if selection.max_label else ""),
+        )
+    progress.stage("tokenizer", total=None, unit="texts")
+    wanted = project.config.tokenizer.vocab_size
+    size = wanted or vocab_size_for(selection.train_texts(), preset=project.config.train.preset)
+    data = train_tokenizer(selection.train_texts(), vocab_size=size)
+    (folder / evidence.TOKENIZER_NAME).write_bytes(data)
+    return TextTokenizer(data)
+
+
+def _publish(project: Project, incomplete: Path, manifest: Manifest, out: Path | None) -> tuple[Path, bool]:
+    """Rename the finished folder to its place; the place, and whether the same manifest stood there already."""
+    data = manifest.canonical_bytes()
+    final = out or folder_for(project.manifests_folder, content_root=manifest.content_root, manifest=data)
+    if holds(final, data):
+        return final, True
+    if final.exists() and (not final.is_dir() or any(final.iterdir())):
+        raise UsageError(
+            "freeze.exists",
+            "this folder holds something else",
+            where=f"--out {final}",
+            why="a frozen manifest is never overwritten",
+            fix="name a new folder, or remove this one yourself",
+        )
+    if final.exists():
+        os.rmdir(final)
+    rename_folder(incomplete, final)
+    return final, False

@@ -1,0 +1,93 @@
+"""The manifest's value: what is known of the sources, joined with what was counted and hashed.
+
+Owns the mapping from corpus and pack to `records.manifest.Manifest`. It must not write a file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hrmbuild import __version__
+from hrmbuild.audit import evidence
+from hrmbuild.audit.manifest import NOTHING, Counts
+from hrmbuild.audit.rows import content_root, content_roots, salted_roots
+from hrmbuild.config.loading import Project
+from hrmbuild.fingerprint import hash_file
+from hrmbuild.pipelines.freeze_pack import Pack, Selection
+from hrmbuild.pipelines.gate_counts import gate_entries
+from hrmbuild.pipelines.identity import code_sha256
+from hrmbuild.records.manifest import Manifest, RefusedFile, SourceEntry, TokenizerEntry
+from hrmbuild.store.reading import StoredSource
+from hrmbuild.tokens.tokenizer import TextTokenizer
+
+
+def build_manifest(
+    project: Project,
+    selection: Selection,
+    pack: Pack,
+    *,
+    folder: Path,
+    tokenizer: TextTokenizer,
+    templates_sha256: str,
+) -> Manifest:
+    """The manifest of the files in `folder`."""
+    config, counts = project.config, pack.counts
+    plain, salted = content_roots(pack.leaves), salted_roots(pack.leaves)
+    assert salted is not None, "freeze gives every row a salt"
+    balance = selection.corpus.balance()
+    return Manifest(
+        hrmbuild=__version__,
+        name=config.name,
+        config_sha256=project.config_sha256,
+        code_sha256=code_sha256(),
+        templates_sha256=templates_sha256,
+        seed=config.seed,
+        as_of=config.as_of.isoformat() if config.as_of else None,
+        label=pack.highest_label(config.labels),
+        max_label=selection.max_label,
+        left_out=selection.corpus.n_pairs() - len(pack.leaves),
+        lineage="complete",
+        sources=_source_entries(selection, counts),
+        refused=tuple(
+            RefusedFile(path=one.path, code=one.code, detail=one.detail, declared_by=one.declared_by)
+            for one in selection.corpus.refused()
+        ),
+        splits=counts.splits,
+        strata=counts.strata,
+        kinds=counts.kinds,
+        axes=counts.axes,
+        gates=gate_entries(config.gates, made=balance.made, rejected=selection.corpus.rejections_by_gate()),
+        rejections=balance.reasons,
+        tokenizer=TokenizerEntry(sha256=tokenizer.sha256, vocab_size=tokenizer.vocab_size, trained_on="train_split"),
+        content_roots=plain,
+        content_root=content_root(plain),
+        roots=salted,
+        evidence={name: hash_file(folder / name) for name in sorted(evidence.EVIDENCE_NAMES)},
+    )
+
+
+def _source_entries(selection: Selection, counts: Counts) -> tuple[SourceEntry, ...]:
+    by_label = selection.corpus.occurrences_by_label()
+    admitted = selection.admitted
+    return tuple(
+        _source_entry(one, counts, n_left_out=sum(n for label, n in by_label.get(one.source.path, {}).items()
+                                                  if label not in admitted))
+        for one in selection.corpus.sources()
+    )  # fmt: skip
+
+
+def _source_entry(one: StoredSource, counts: Counts, *, n_left_out: int) -> SourceEntry:
+    return SourceEntry(
+        source=one.source,
+        status="quarantined" if one.status == "quarantined" else "read",
+        reason=one.reason,
+        records=one.n_records,
+        without_pair=one.n_barren,
+        skipped=one.n_skipped,
+        made=one.n_made,
+        kept=one.n_kept - n_left_out,
+        rejected=one.n_rejected,
+        left_out=n_left_out,
+        reasons=one.reasons,
+        count=counts.sources.get(one.source.sha256, NOTHING),
+    )

@@ -1,0 +1,159 @@
+"""The rows of a manifest: chosen by label, tokenised, salted, hashed and written as the evidence pack.
+
+Owns the pack's making from an open corpus. It must not decide where the pack goes; `pipelines.freeze` does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from hrmbuild.audit import evidence, merkle
+from hrmbuild.audit.evidence import EvidenceRejection, EvidenceRow
+from hrmbuild.audit.manifest import Counts, Tally, counted_row
+from hrmbuild.audit.rows import Leaf, leaf_of, row_bytes
+from hrmbuild.errors import InputError
+from hrmbuild.pipelines.progress import Progress
+from hrmbuild.records.pair import SPLITS, Pair, Split
+from hrmbuild.records.schemas import row_schema_bytes
+from hrmbuild.store.corpus import Corpus
+from hrmbuild.tokens.tokenizer import TextTokenizer
+
+_BATCH_PAIRS = 1024
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The kept pairs that a manifest takes."""
+
+    corpus: Corpus
+    labels: tuple[str, ...]
+    """All labels, lowest first."""
+    max_label: str | None
+
+    @property
+    def admitted(self) -> frozenset[str]:
+        """Labels that are let in."""
+        if self.max_label is None:
+            return frozenset(self.labels)
+        return frozenset(self.labels[: self.labels.index(self.max_label) + 1])
+
+    def pairs(self, split: Split) -> Iterator[Pair]:
+        """The chosen pairs of a split, ordered by id."""
+        admitted = self.admitted
+        return (pair for pair in self.corpus.pairs(split) if pair.label in admitted)
+
+    def train_texts(self) -> Iterator[str]:
+        """What the tokenizer learns from: instructions and responses of the train split."""
+        for pair in self.pairs("train"):
+            yield pair.instruction
+            yield pair.response
+
+
+@dataclass
+class Pack:
+    """What writing the rows found out."""
+
+    leaves: list[Leaf] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    labels: set[str] = field(default_factory=set)
+    salts: dict[str, bytes] = field(default_factory=dict)
+    """Of the chosen pairs."""
+
+    @property
+    def counts(self) -> Counts:
+        """Pairs and tokens under every heading."""
+        return self.tally.counts()
+
+    def highest_label(self, labels: tuple[str, ...]) -> str:
+        """The strictest label of any row."""
+        return max(self.labels, key=labels.index)
+
+
+def ensure_salts(corpus: Corpus, *, known_from: Iterable[Path]) -> dict[str, bytes]:
+    """A salt for every kept pair: the corpus's own, else one that an earlier manifest used, else 32 random bytes.
+
+    Earlier manifests matter when the corpus file was made again: the same row keeps its salted leaf.
+    """
+    salts = corpus.salts()
+    missing = [key for key in corpus.pair_ids() if key not in salts]
+    if not missing:
+        return salts
+    earlier = _salts_of_manifests(known_from)
+    new = {key: earlier.get(key) or os.urandom(merkle.SALT_BYTES) for key in missing}
+    corpus.add_salts(new)
+    return salts | new
+
+
+def _salts_of_manifests(folders: Iterable[Path]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for folder in folders:
+        try:
+            found = evidence.read_salts(folder) | found
+        except InputError:
+            continue  # Its salts were removed or damaged, which verify reports; new ones are as good.
+    return found
+
+
+def write_rows(
+    folder: Path, selection: Selection, *, tokenizer: TextTokenizer, salts: dict[str, bytes], progress: Progress
+) -> Pack:
+    """Write `pairs.parquet` and `salts.parquet`."""
+    pack = Pack()
+    evidence.write_pairs(folder / evidence.PAIRS_NAME, _evidence_rows(selection, pack, tokenizer, salts, progress))
+    evidence.write_salts(folder / evidence.SALTS_NAME, pack.salts)
+    return pack
+
+
+def _evidence_rows(
+    selection: Selection, pack: Pack, tokenizer: TextTokenizer, salts: dict[str, bytes], progress: Progress
+) -> Iterator[EvidenceRow]:
+    for split in SPLITS:
+        remaining = selection.pairs(split)
+        while batch := list(islice(remaining, _BATCH_PAIRS)):
+            instructions = tokenizer.encode_batch([pair.instruction for pair in batch])
+            responses = tokenizer.encode_batch([pair.response for pair in batch])
+            for pair, instruction, response in zip(batch, instructions, responses, strict=True):
+                yield _evidence_row(pair, pack, salts[pair.id], n_tokens=(len(instruction), len(response)))
+            progress.advance(len(batch))
+
+
+def _evidence_row(pair: Pair, pack: Pack, salt: bytes, *, n_tokens: tuple[int, int]) -> EvidenceRow:
+    row = row_bytes(pair)
+    leaf = leaf_of(pair.id, pair.split, row=row, salt=salt)
+    pack.leaves.append(leaf)
+    pack.labels.add(pair.label)
+    pack.salts[pair.id] = salt
+    counted = counted_row(pair.canonical(), instruction_tokens=n_tokens[0], response_tokens=n_tokens[1])
+    pack.tally.add(counted)
+    salted = leaf.salted.hex() if leaf.salted is not None else ""
+    return EvidenceRow(pair.split, pair.id, leaf.content.hex(), salted, row.decode(), *n_tokens)
+
+
+def write_rejections(folder: Path, corpus: Corpus, *, admitted: frozenset[str]) -> None:
+    """Write `rejections.parquet`; texts from files above the manifest's label are left out, their places are not."""
+    texts_of = {one.source.path for one in corpus.sources() if one.source.label in admitted}
+    evidence.write_rejections(folder / evidence.REJECTIONS_NAME, _rejections(corpus, texts_of))
+
+
+def _rejections(corpus: Corpus, texts_of: set[str]) -> Iterator[EvidenceRejection]:
+    for one in corpus.rejections():
+        text = one.text if one.path in texts_of else None
+        yield EvidenceRejection(
+            one.path, one.stage, one.code, one.detail, one.source_sha256, one.locator, text, one.pair_id, one.gate
+        )
+    digests = {one.source.path: one.source.sha256 for one in corpus.sources()}
+    for skipped in corpus.skips():
+        place = skipped.skip.locator.canonical_bytes().decode()
+        yield EvidenceRejection(
+            skipped.path, "skip", skipped.skip.code, skipped.skip.detail, digests[skipped.path], place, None, None, None
+        )
+
+
+def write_fixed_files(folder: Path) -> None:
+    """Write the row's schema and the stand-alone checker."""
+    (folder / evidence.SCHEMA_NAME).write_bytes(row_schema_bytes())
+    (folder / evidence.CHECK_NAME).write_bytes(evidence.checker_source())

@@ -1,0 +1,28 @@
+"""Gates as the manifest lists them: thresholds, and how many pairs each let through.
+
+Owns which setting is whose threshold. It must not run a gate.
+"""
+
+from __future__ import annotations
+
+from hrmbuild.config.project import GatesConfig
+from hrmbuild.gates.registry import GATES
+from hrmbuild.records.manifest import Gate
+
+_THRESHOLDS: dict[str, tuple[str, ...]] = {"length": ("max_instruction_bytes", "max_response_bytes")}
+"""Settings that a gate reads, by the gate's name; every field of `GatesConfig` belongs to one."""
+
+
+def gate_entries(config: GatesConfig, *, made: int, rejected: dict[str, int]) -> tuple[Gate, ...]:
+    """The gates in their order: each sees what the one before let through."""
+    claimed = {field for fields in _THRESHOLDS.values() for field in fields}
+    assert claimed == set(GatesConfig.model_fields), "a threshold belongs to no gate"
+    entries: list[Gate] = []
+    remaining = made
+    for gate in GATES:
+        remaining -= rejected.get(gate.name, 0)
+        thresholds = {field: str(getattr(config, field)) for field in _THRESHOLDS.get(gate.name, ())}
+        entries.append(
+            Gate(name=gate.name, thresholds=thresholds, passed=remaining, rejected=rejected.get(gate.name, 0))
+        )
+    return tuple(entries)

@@ -1,0 +1,53 @@
+"""Where frozen manifests lie, and which one is current.
+
+Owns the names of the folders. A manifest is a folder `manifests/<first 12 digits of content_root>/`; where that name is
+taken by an equal corpus under another manifest (another owner, another release), `-` and 6 digits of the manifest's own
+hash follow. `manifests/CURRENT` names the one that was frozen last, in one line.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hrmbuild.audit.manifest import MANIFEST_NAME
+from hrmbuild.config.loading import Project
+from hrmbuild.files import write_atomic
+from hrmbuild.fingerprint import sha256_hex
+
+CURRENT_NAME = "CURRENT"
+
+
+def folder_for(folder: Path, *, content_root: str, manifest: bytes) -> Path:
+    """Where a manifest belongs inside `folder`: an existing folder with the same bytes, or a name that is free."""
+    plain = folder / content_root[:12]
+    if not plain.exists() or holds(plain, manifest):
+        return plain
+    return folder / f"{content_root[:12]}-{sha256_hex(manifest)[:6]}"
+
+
+def holds(folder: Path, manifest: bytes) -> bool:
+    """Whether a folder holds exactly this manifest."""
+    path = folder / MANIFEST_NAME
+    return path.is_file() and path.read_bytes() == manifest
+
+
+def current_manifest(project: Project) -> Path | None:
+    """The folder that was frozen last; None before the first freeze (or when the folder is gone)."""
+    named = project.manifests_folder / CURRENT_NAME
+    if not named.is_file():
+        return None
+    folder = project.manifests_folder / named.read_text(encoding="utf-8").strip()
+    return folder if (folder / MANIFEST_NAME).is_file() and folder.parent == project.manifests_folder else None
+
+
+def set_current(project: Project, folder: Path) -> None:
+    """Remember `folder` as current; nothing is written when it is."""
+    if current_manifest(project) != folder:
+        write_atomic(project.manifests_folder / CURRENT_NAME, f"{folder.name}\n".encode())
+
+
+def all_manifests(project: Project) -> list[Path]:
+    """Every complete manifest of the project, sorted by name."""
+    if not project.manifests_folder.is_dir():
+        return []
+    return sorted(path.parent for path in project.manifests_folder.glob(f"*/{MANIFEST_NAME}"))
