@@ -7,6 +7,7 @@ SHA-256 in the form that `sha256sum -c` reads.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +81,7 @@ def read_manifest(path: Path) -> Manifest:
     data = load_manifest_bytes(path)
     folder = manifest_folder(path)
     manifest = parse_manifest(data, where=str(folder / MANIFEST_NAME))
-    for problem in (canonical_problem(manifest, data), digest_problem(folder, data)):
+    for problem in (canonical_problem(data), digest_problem(folder, data)):
         if problem is not None:
             raise InputError(
                 "manifest.altered",
@@ -92,9 +93,13 @@ def read_manifest(path: Path) -> Manifest:
     return manifest
 
 
-def canonical_problem(manifest: Manifest, data: bytes) -> str | None:
-    """Why these bytes are not the manifest's own, or None."""
-    return None if canonical_json(manifest.canonical()) == data else "the bytes are not the canonical ones (RFC 8785)"
+def canonical_problem(data: bytes) -> str | None:
+    """Why these bytes of a manifest are not the canonical ones, or None.
+
+    They are held against the value as parsed, not against today's type: an optional field that is added later must not
+    make an old manifest look altered.
+    """
+    return None if canonical_json(json.loads(data)) == data else "the bytes are not the canonical ones (RFC 8785)"
 
 
 def digest_problem(folder: Path, data: bytes) -> str | None:

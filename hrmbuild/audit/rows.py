@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from hrmbuild.audit import merkle
 from hrmbuild.fingerprint import canonical_json
 from hrmbuild.records.manifest import Roots
@@ -77,17 +79,21 @@ def _roots(leaves: Mapping[str, list[bytes]]) -> Roots:
 
 
 def parse_row(text: str) -> dict[str, Any] | str:
-    """The row as a value, or one sentence saying why these bytes are no row of format 1 (its id included)."""
+    """The row as a value, or one sentence saying why this text is no row of format 1 (its id included).
+
+    The bytes are held against the value as parsed, not against today's type: an optional field that is added later must
+    not make an old row look altered.
+    """
     try:
         value = json.loads(text)
         canonical = canonical_json(value)
+        pair = Pair.model_validate(value)
+    except ValidationError as error:
+        return f"it is no row of format 1 ({error.errors()[0]['msg']})"
     except (ValueError, TypeError) as error:
         return f"it is no canonical JSON ({error})"
     if canonical != text.encode():
         return "its bytes are not the canonical ones"
-    missing = [key for key in ("id", "condition", "instruction", "response", "split") if key not in value]
-    if missing:
-        return f"it lacks {', '.join(missing)}"
-    if value["id"] != pair_id(value["condition"], value["instruction"], value["response"]):
+    if pair.id != pair_id(pair.condition, pair.instruction, pair.response):
         return "its id is not the hash of condition, instruction and response"
     return value

@@ -1,0 +1,82 @@
+"""Is a manifest what it says? Everything that the folder, the corpus and the sources let anyone recompute.
+
+Owns the list of checks and joining manifest, evidence pack, corpus and sources. Every check stands on its own line and
+none is left out because another failed: one bad thing never hides another. What is not at hand (corpus, sources) is not
+checked, and then has no line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from hrmbuild.audit.checks import Check, VerifyReport
+from hrmbuild.audit.manifest import (
+    DIGEST_NAME,
+    MANIFEST_NAME,
+    canonical_problem,
+    digest_problem,
+    load_manifest_bytes,
+    manifest_folder,
+    parse_manifest,
+)
+from hrmbuild.audit.pack_checks import PackContents, check_pack, load_pack
+from hrmbuild.errors import InputError
+from hrmbuild.pipelines.corpus_checks import check_corpus
+from hrmbuild.pipelines.progress import Progress, SilentProgress
+from hrmbuild.pipelines.source_checks import check_sources
+from hrmbuild.pipelines.token_checks import check_tokenizer
+from hrmbuild.records.manifest import Manifest
+
+
+def verify_manifest(
+    path: Path,
+    *,
+    corpus: Path | None = None,
+    sources: Path | None = None,
+    deep: bool = False,
+    progress: Progress | None = None,
+) -> VerifyReport:
+    """Check a manifest's folder.
+
+    Args:
+        path: the folder, or the `manifest.json` in it.
+        corpus: the corpus file, to compare rows with.
+        sources: the folder that source paths start at, to compare bytes and quotes with.
+        deep: also count the tokens of every row again.
+
+    Raises:
+        InputError: `manifest.missing`; `store.*` where the given corpus cannot be opened.
+    """
+    folder, shown = manifest_folder(path), progress or SilentProgress()
+    data = load_manifest_bytes(path)
+    try:
+        manifest = parse_manifest(data, where=str(folder / MANIFEST_NAME))
+    except InputError as error:
+        checks = [Check(MANIFEST_NAME, False, error.what), _digest_check(folder, data)]
+        return VerifyReport("manifest", str(folder), tuple(checks))
+    pack = load_pack(folder)
+    checks = [_bytes_check(data), _digest_check(folder, data)]
+    checks += check_pack(folder, manifest, pack)
+    checks += check_tokenizer(folder, manifest, pack, deep=deep, progress=shown)
+    checks += _outside(manifest, pack, corpus=corpus, sources=sources, progress=shown)
+    return VerifyReport("manifest", str(folder), tuple(checks))
+
+
+def _bytes_check(data: bytes) -> Check:
+    problem = canonical_problem(data)
+    return Check(MANIFEST_NAME, problem is None, problem or "format 1, canonical bytes")
+
+
+def _digest_check(folder: Path, data: bytes) -> Check:
+    problem = digest_problem(folder, data)
+    return Check(DIGEST_NAME, problem is None, problem or "names this manifest")
+
+
+def _outside(
+    manifest: Manifest, pack: PackContents, *, corpus: Path | None, sources: Path | None, progress: Progress
+) -> Iterator[Check]:
+    if corpus is not None:
+        yield check_corpus(pack, corpus)
+    if sources is not None:
+        yield from check_sources(manifest, pack, sources, progress=progress)
