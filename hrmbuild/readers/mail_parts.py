@@ -219,7 +219,7 @@ def _codec(charset: str | None) -> str | None:
         return None
     try:
         name = codecs.lookup(charset).name
-        b"".decode(name)
-    except (LookupError, ValueError, UnicodeError):
+        b"text".decode(name, "replace")  # a codec that is none of text (`rot13`) raises LookupError only here
+    except (LookupError, ValueError):
         return None
     return None if name.replace("-", "_") in _REFUSED_CODECS else name

@@ -111,7 +111,8 @@ class Reading:
         shape = self.outline.sibling_shape(piece.indent, piece.clause)
         self.outline.open_clause(piece.indent, shape, piece.clause.number)
         kind = "list_item" if shape in ENUMERATIONS else "paragraph"
-        self._append(kind, piece, path=self.outline.path[:-1], level=self.outline.depth())
+        level = self.outline.depth() if kind == "list_item" else None
+        self._append(kind, piece, path=self.outline.path[:-1], level=level)
 
     def _add_words(self, piece: Piece) -> None:
         self.outline.close_deeper(piece.indent)

@@ -116,12 +116,19 @@ def _refuse_entities(file: SourceFile, name: str, data: bytes) -> None:
                          why="entities can expand without end or fetch other files", fix="leave it out")  # fmt: skip
 
 
-def _parse(data: bytes, start: Callable[[str, dict[str, str]], None], end: Callable[[str], None] | None = None) -> None:
+def _parse(
+    data: bytes,
+    start: Callable[[str, dict[str, str]], None],
+    end: Callable[[str], None] | None = None,
+    words: Callable[[str], None] | None = None,
+) -> None:
     """Run handlers over XML, names without their namespace's prefix."""
     parser = xml.parsers.expat.ParserCreate()
     parser.StartElementHandler = lambda name, attributes: start(name.rpartition(":")[2], attributes)
     if end is not None:
         parser.EndElementHandler = lambda name: end(name.rpartition(":")[2])
+    if words is not None:
+        parser.CharacterDataHandler = words
     parser.Parse(data, True)
 
 
@@ -163,6 +170,7 @@ class _SheetScan:
     first_row: int = 1 << 30
     first_column: int = 1 << 30
     has_formula: bool = False
+    in_value: bool = False
     has_value: bool = False
     uncomputed: list[str] = field(default_factory=list)
     hidden_rows: int = 0
@@ -182,20 +190,27 @@ class _SheetScan:
         elif name == "f":
             self.has_formula = True
         elif name in ("v", "is"):
-            self.has_value = True
+            self.in_value = True
 
     def _cell(self, attributes: dict[str, str]) -> None:
         reference = _CELL.match(attributes.get("r", ""))
         self.column = column_number(reference.group(1)) if reference else self.column + 1
         self.row = int(reference.group(2)) if reference else self.row
-        self.has_formula = self.has_value = False
+        self.has_formula = self.in_value = False
+        self.has_value = attributes.get("t") == "str"  # a formula whose text is empty was computed all the same
         self.last_row, self.last_column = max(self.last_row, self.row), max(self.last_column, self.column)
         self.first_row, self.first_column = min(self.first_row, self.row), min(self.first_column, self.column)
 
     def end(self, name: str) -> None:
         """An element ends."""
-        if name == "c" and self.has_formula and not self.has_value:
+        if name in ("v", "is"):
+            self.in_value = False
+        elif name == "c" and self.has_formula and not self.has_value:
             self.uncomputed.append(f"{column_letters(self.column)}{self.row}")
+
+    def words(self, text: str) -> None:
+        """Text stands in an element."""
+        self.has_value = self.has_value or self.in_value
 
     @property
     def n_cells(self) -> int:
@@ -205,7 +220,7 @@ class _SheetScan:
 
 def _look_over(file: SourceFile, name: str, data: bytes) -> SheetFacts:
     scan = _SheetScan()
-    _parse(data, scan.start, scan.end)
+    _parse(data, scan.start, scan.end, scan.words)
     if scan.n_cells > MAX_CELLS:
         raise file.error(
             "read.too_large",
