@@ -59,9 +59,9 @@ class RulesConfig(Settings):
     """Share of scenarios at, just below or just above a threshold."""
     absent_fraction: float = Field(default=0.1, ge=0, le=0.5)
     """Share of scenarios from which a fact is withheld."""
-    excerpt_fraction: float = Field(default=0.5, ge=0, le=2)
+    excerpt_fraction: float = Field(default=1, ge=0, le=2)
     """Scenarios of a few rules of a set, per scenario of the whole set: short ones, from which comparing is learnt."""
-    check_fraction: float = Field(default=0.5, ge=0, le=2)
+    check_fraction: float = Field(default=0.1, ge=0, le=2)
     """Questions whether one rule holds, per scenario of the whole set."""
     lookup_fraction: float = Field(default=0.05, ge=0, le=1)
     """Questions about the rule text (which rule decides, which threshold, which change), per scenario."""

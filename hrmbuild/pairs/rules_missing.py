@@ -6,7 +6,7 @@ between thresholds, each category, or the whole grid where thresholds hang on ot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hrmbuild.fingerprint import draw_fraction, draw_one
@@ -44,10 +44,10 @@ def withhold(
 ) -> list[Withheld]:
     """For a drawn share of the scenarios, one with a fact withheld."""
     drawn = [s for s in scenarios if draw_fraction("withhold", seed, _key(s)) < fraction]
-    able = [i for i, domain in enumerate(rules.domains) if _can_be_withheld(rules, domain.name, domain.size)]
+    able = withholdable(rules)
     asked = [(scenario, fact) for scenario in drawn for fact in able]
     found: dict[int, list[Withheld]] = {}
-    for candidate in _possibilities(rules, asked, connection):
+    for candidate in possibilities(rules, asked, connection):
         found.setdefault(id(candidate.scenario), []).append(candidate)
     return [_choose(found[id(s)], s, seed=seed) for s in drawn if id(s) in found]
 
@@ -56,9 +56,14 @@ def _key(scenario: Scenario) -> str:
     return f"{scenario.variant.key}/{scenario.cell}/{scenario.case}"
 
 
-def _can_be_withheld(rules: CheckedRules, name: str, size: int) -> bool:
-    too_large = name in rules.entangled and size > MAX_GRID
-    return name in rules.read and name not in rules.tested_for_null and not too_large
+def withholdable(rules: CheckedRules) -> list[int]:
+    """Positions of the facts that can be withheld: read, not tested for null, of a range that can be gone through."""
+    return [
+        i
+        for i, domain in enumerate(rules.domains)
+        if domain.name in rules.read - rules.tested_for_null
+        and not (domain.name in rules.entangled and domain.size > MAX_GRID)
+    ]
 
 
 def _choose(candidates: Sequence[Withheld], scenario: Scenario, *, seed: int) -> Withheld:
@@ -67,9 +72,10 @@ def _choose(candidates: Sequence[Withheld], scenario: Scenario, *, seed: int) ->
     return draw_one(wished, "withheld fact", seed, _key(scenario))
 
 
-def _possibilities(
+def possibilities(
     rules: CheckedRules, asked: Sequence[tuple[Scenario, int]], connection: SqlConnection
-) -> Iterable[Withheld]:
+) -> Iterator[Withheld]:
+    """What could be decided without a fact, for each scenario and fact asked about, in their order."""
     cases = [_filled(rules, scenario, fact) for scenario, fact in asked]
     flat = [(scenario.variant, case) for (scenario, _), own in zip(asked, cases, strict=True) for case in own]
     decisions = iter(evaluate(rules, flat, connection))

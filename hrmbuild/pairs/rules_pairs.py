@@ -13,16 +13,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hrmbuild.fingerprint import draw_fraction, draw_one, hash_value
-from hrmbuild.pairs.context import CompileContext
+from hrmbuild.pairs.context import CompileContext, SqlConnection
 from hrmbuild.pairs.draft import document_key, document_side, stratum
 from hrmbuild.pairs.prompt import Passage, open_book_instruction
 from hrmbuild.pairs.rules_checked import CheckedRules
 from hrmbuild.pairs.rules_evaluate import Case
-from hrmbuild.pairs.rules_wording import Style, fact_words
-from hrmbuild.pairs.splits import held_out_wordings, side
+from hrmbuild.pairs.rules_wording import Style, fact_words, passage, style_of, told_facts
+from hrmbuild.pairs.scenarios import Scenario
+from hrmbuild.pairs.splits import held_out_wordings
 from hrmbuild.pairs.variants import Variant
 from hrmbuild.records.locator import Locator
-from hrmbuild.records.pair import Answer, CompiledPair, Derivation, Occurrence, SplitKeys
+from hrmbuild.records.pair import Answer, CompiledPair, Derivation, Occurrence, Split, SplitKeys
 
 HELD_OUT_FRACTION = 0.06
 """Share of the pairs, of those nothing else holds out, that take a wording that is never trained on."""
@@ -42,16 +43,68 @@ class Question:
     style: Style
     answer: Answer
     response: str
-    derivation: Derivation
     telling: str
     """Key of the draw of the wording: a twin shares it."""
+    derivation: Derivation = "evaluated"
     values: Mapping[str, object] = field(default_factory=dict)
     """Further values for wordings."""
     content: tuple[str, ...] = ()
     """What sets it apart from other questions about the same facts."""
     cell: str | None = None
     """Decision cell; None where the pair must not be held out by it."""
+    cell_side: Split = "train"
     boundary: bool = False
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """A checked rule set on its way to pairs."""
+
+    rules: CheckedRules
+    context: CompileContext
+    connection: SqlConnection
+    locator: Locator
+    cell_sides: Mapping[str, Split]
+    """The held-out decision cells."""
+
+    def question(self, kind: str, scenario: Scenario, *, answer: Answer, response: str) -> Question:
+        """A question about a whole scenario, told in the scenario's own way."""
+        key, seed = self.key(scenario), self.context.seed
+        return Question(
+            kind=kind,
+            variant=scenario.variant,
+            shown=passage(self.rules, scenario.variant, self.context.templates),
+            told=told_facts(self.rules, scenario.variant, seed=seed, key=key),
+            case=scenario.case,
+            style=self.style(scenario),
+            answer=answer,
+            response=response,
+            telling=key,
+            cell=None if scenario.variant.is_excerpt else scenario.cell,
+            cell_side=self.cell_sides.get(scenario.cell, "train"),
+            boundary=scenario.boundary,
+        )
+
+    def pair(self, question: Question) -> CompiledPair:
+        """The pair of a question."""
+        return build_pair(question, self.rules, self.context, self.locator)
+
+    def response(self, kind: str, /, **values: object) -> str:
+        """A response by its template in `rules/answer/`."""
+        return self.context.templates.render(f"rules/answer/{kind}.j2", **values).strip()
+
+    def key(self, scenario: Scenario) -> str:
+        """Key of all draws about how a scenario is told: a twin shares them."""
+        variant = scenario.variant
+        return f"{self.rules.ruleset.ruleset}/{variant.key}/{','.join(variant.left_out)}/{scenario.case}"
+
+    def style(self, scenario: Scenario) -> Style:
+        """How the scenario's numbers are written."""
+        return style_of(self.context.seed, self.key(scenario))
+
+    def rule_id(self, position: int) -> str:
+        """A rule as it is cited."""
+        return self.rules.ruleset.rules[position].id
 
 
 def build_pair(question: Question, rules: CheckedRules, context: CompileContext, locator: Locator) -> CompiledPair:
@@ -87,6 +140,7 @@ def build_pair(question: Question, rules: CheckedRules, context: CompileContext,
             wording=name,
             wording_side="test" if side_of_wording else "train",
             cell=question.cell,
+            cell_side=question.cell_side if question.cell else None,
         ),
         occurrence=Occurrence(
             source_sha256=context.source.sha256,
@@ -105,7 +159,7 @@ def _wording(question: Question, context: CompileContext) -> tuple[str, bool]:
     """
     names = context.templates.wordings(question.kind)
     held_out = held_out_wordings(names, context.seed)
-    cell_is_new = question.cell is not None and side(question.cell, context.seed) != "train"
+    cell_is_new = question.cell is not None and question.cell_side != "train"
     trained = question.variant.side == "train" and not cell_is_new and not context.settings.split
     takes_new = trained and draw_fraction("new wording", context.seed, question.telling) < HELD_OUT_FRACTION
     options = [name for name in names if (name in held_out) == (takes_new and bool(held_out))]

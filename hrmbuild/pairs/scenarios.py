@@ -10,20 +10,24 @@ text.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from hrmbuild.fingerprint import draw_below, draw_fraction, draw_one, draw_order
+from hrmbuild.fingerprint import draw_below, draw_fraction, draw_integer, draw_one, draw_order
 from hrmbuild.pairs.context import SqlConnection
 from hrmbuild.pairs.rules_checked import CheckedRules
 from hrmbuild.pairs.rules_domains import Domain
 from hrmbuild.pairs.rules_evaluate import Case, Decision, evaluate
-from hrmbuild.pairs.splits import side
+from hrmbuild.pairs.splits import DEV_FRACTION, TEST_FRACTION
 from hrmbuild.pairs.variants import Variant
+from hrmbuild.records.pair import Split
 
 MAX_CELLS = 4096
 """Cells looked at in one variant; beyond, a drawn share of them."""
+SMALL_SPACE = 40
+"""Cases of a space that is used up whole."""
 _ATTEMPTS_PER_SCENARIO = 16
 """Refused draws a scenario (repeated cases, or boundary where none was wished) before the space counts as used up."""
 _PATIENCE = 8
@@ -60,10 +64,7 @@ class Space:
 
     def cells(self, *, seed: int, key: str) -> list[Cell]:
         """All cells, or `MAX_CELLS` drawn ones."""
-        n_cells = 1
-        for options in self.intervals:
-            n_cells *= len(options)
-        if n_cells <= MAX_CELLS:
+        if math.prod(map(len, self.intervals)) <= MAX_CELLS:
             return list(itertools.product(*self.intervals))
         drawn = (self._drawn_cell(seed, f"{key}/{i}") for i in range(2 * MAX_CELLS))
         return list(dict.fromkeys(drawn))[:MAX_CELLS]
@@ -190,6 +191,7 @@ def _draw_cases(
     seen: set[Case] = set()
     found: list[Case] = []
     first = _all_cells(layers, seed=seed, key=key)[: n // 2] if variant.key is None else []
+    n = min(n, _most(rules, variant))
     counted = rules.read_by(variant.order) if variant.is_excerpt else rules.read
     n_refused = 0
     for number, cell in enumerate(itertools.chain(first, _cells_by_layer(layers, seed=seed, key=key))):
@@ -205,6 +207,13 @@ def _draw_cases(
         seen.add(known)
         found.append(case)
     return found
+
+
+def _most(rules: CheckedRules, variant: Variant) -> int:
+    """Half of all cases: more would leave no choice, and with it no balance of outcomes. Small spaces go whole."""
+    counted = rules.read_by(variant.order) if variant.is_excerpt else rules.read
+    n_cases = math.prod(domain.size for domain in rules.domains if domain.name in counted)
+    return n_cases if n_cases <= SMALL_SPACE else n_cases // 2
 
 
 def _all_cells(layers: Layers, *, seed: int, key: str) -> list[Cell]:
@@ -248,18 +257,22 @@ def _draw_away(interval: Interval, close: Sequence[int], seed: int, at: str) -> 
     raise AssertionError("unreachable: the interval has a value away from thresholds")
 
 
-def kept_in_train(scenarios: Sequence[Scenario], *, seed: int) -> frozenset[str]:
-    """Cells that may not be held out: a rule's only cell, or one of those that the draw would hold out altogether.
+def cell_sides(scenarios: Sequence[Scenario], *, seed: int) -> dict[str, Split]:
+    """The held-out decision cells with their sides; all others are trained on.
 
-    Looks at the scenarios as written; a rule that only held-out cells show could not be learnt.
+    Draws decide which cells, ranks how many: of the cells that one rule decides as written a tenth are test and a
+    twentieth dev, one of each at least where five cells or more are there, and none where a rule has one or two. A rule
+    set has some thirty cells, too few for a coin: it may leave a rule set without a test, or a rule without training.
     """
-    by_rule: dict[tuple[str, int | None], set[str]] = {}
+    by_rule: dict[int | None, set[str]] = {}
     for scenario in scenarios:
         if scenario.variant.key is None:
-            decided = (scenario.decision.outcome, scenario.decision.decided_by)
-            by_rule.setdefault(decided, set()).add(scenario.cell)
-    kept: set[str] = set()
+            by_rule.setdefault(scenario.decision.decided_by, set()).add(scenario.cell)
+    sides: dict[str, Split] = {}
     for cells in by_rule.values():
-        if all(side(cell, seed) != "train" for cell in cells):
-            kept.add(min(cells, key=lambda cell: (-draw_fraction("split", seed, cell), cell)))
-    return frozenset(kept)
+        drawn = sorted(cells, key=lambda cell: (draw_integer("split", seed, cell), cell))
+        n_test = max(round(TEST_FRACTION * len(drawn)), int(len(drawn) > 2))
+        n_dev = max(round(DEV_FRACTION * len(drawn)), int(len(drawn) > 4))
+        for rank, cell in enumerate(drawn[: n_test + n_dev]):
+            sides[cell] = "test" if rank < n_test else "dev"
+    return sides

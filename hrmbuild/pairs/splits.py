@@ -38,7 +38,7 @@ def assign(keys: SplitKeys, seed: int) -> tuple[Split, Axis | None]:
     drawn: tuple[tuple[Axis, str | None, Split | None], ...] = (
         ("variant", keys.variant, keys.variant_side),
         ("wording", keys.wording, keys.wording_side),
-        ("cell", keys.cell, None),
+        ("cell", keys.cell, keys.cell_side),
     )
     for axis, key, known in drawn:
         if key is None and known is None:

@@ -9,7 +9,7 @@ The values as written belong to train.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -20,7 +20,7 @@ from hrmbuild.records.ruleset import Parameter, RuleSet
 
 LEFT_OUT_FRACTION = 0.25
 """Chance that a variant leaves out an optional rule."""
-DEV_SHARE, TEST_SHARE = 0.08, 0.16
+DEV_SHARE, TEST_SHARE = 0.1, 0.2
 """Shares of a threshold's grid for held-out variants: few enough that trained values lie close by, so that the axis
 measures reading and not extrapolation."""
 MOST_EXCERPT_RULES = 3
@@ -68,13 +68,16 @@ def grid_sides(ruleset: RuleSet, name: str, *, seed: int) -> dict[Split, list[De
     """Values of a parameter that each side may use, by a draw a value; at least one each where three are there."""
     parameter = ruleset.parameters[name]
     written = Decimal(parameter.value)
-    others = [value for value in grid(parameter) if value != written]
-    drawn = sorted(others, key=lambda v: (draw_integer("threshold", seed, f"{ruleset.ruleset}.{name}={v}"), v))
+    values = grid(parameter)
+    # The ends of the range stay in train: held-out variants ask for reading between trained values, not beyond them.
+    inner = [value for value in values[1:-1] if value != written]
+    drawn = sorted(inner, key=lambda v: (draw_integer("threshold", seed, f"{ruleset.ruleset}.{name}={v}"), v))
     if len(drawn) < 2:
-        return {"train": [written, *drawn], "dev": [], "test": []}
+        return {"train": values, "dev": [], "test": []}
     n_dev, n_test = max(1, round(DEV_SHARE * len(drawn))), max(1, round(TEST_SHARE * len(drawn)))
-    dev, test, train = drawn[:n_dev], drawn[n_dev : n_dev + n_test], drawn[n_dev + n_test :]
-    return {"train": sorted([written, *train]), "dev": sorted(dev), "test": sorted(test)}
+    dev, test = drawn[:n_dev], drawn[n_dev : n_dev + n_test]
+    train = [value for value in values if value not in dev and value not in test]
+    return {"train": train, "dev": sorted(dev), "test": sorted(test)}
 
 
 def grid(parameter: Parameter) -> list[Decimal]:
@@ -161,7 +164,12 @@ def excerpt(ruleset: RuleSet, variant: Variant, *, seed: int, key: str) -> Varia
     if most < 1:
         return None
     n = 1 + draw_below(most, "excerpt", seed, key)
-    drawn = set(draw_order(conditional, "excerpt rules", seed, key)[:n])
-    order = tuple(i for i in variant.order if i in drawn or ruleset.rules[i].when is None)
+    return cut_to(ruleset, variant, draw_order(conditional, "excerpt rules", seed, key)[:n])
+
+
+def cut_to(ruleset: RuleSet, variant: Variant, kept: Iterable[int]) -> Variant:
+    """The variant with only these conditional rules, and those that always hold."""
+    chosen = set(kept)
+    order = tuple(i for i in variant.order if i in chosen or ruleset.rules[i].when is None)
     dropped = tuple(ruleset.rules[i].id for i in sorted(variant.order) if i not in order)
     return replace(variant, order=order, left_out=(*variant.left_out, *dropped), is_excerpt=True)

@@ -66,6 +66,8 @@ class SplitKeys(Noun):
     wording_side: Split | None = None
     cell: str | None = None
     """Decision cell: rule set plus the category or interval of each fact; absent where the cell must stay in train."""
+    cell_side: Split | None = None
+    """Where a compiler knows all cells it spreads them over the sides by rank, as a coin is too coarse for thirty."""
 
 
 class CompiledPair(Noun):
