@@ -101,6 +101,8 @@ def refuse(where: str, text: str, why: str, *, fix: str = f"use only {_ALLOWED}"
 
 def _select_item(text: str, connection: SqlConnection, where: str) -> Tree:
     """The one expression of `SELECT (text)`; anything that makes the statement more than that is refused."""
+    if not text.strip():
+        refuse(where, text, "it is empty", fix="leave 'when' out where a rule always holds")
     statement = _serialized(f"SELECT (\n{text}\n)", connection)
     if statement.get("error"):
         refuse(where, text, f"it is not one SQL expression ({statement.get('error_message', 'syntax error')})")
@@ -108,7 +110,7 @@ def _select_item(text: str, connection: SqlConnection, where: str) -> Tree:
     items = _take_items(statement)
     _take_items(plain)
     if len(items) != 1 or _without_places(statement) != _without_places(plain):
-        refuse(where, text, "it is more than one expression")
+        refuse(where, text, "it is more than one plain expression")
     return items[0]
 
 
