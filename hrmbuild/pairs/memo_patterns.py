@@ -74,6 +74,15 @@ def find_reason(sentence: str) -> Reason | None:
     if not found or "because" in found["reason"][7:] or not found["statement"][0].isupper():
         return None
     leans = found["statement"].split()[0].lower() in ("it", "this", "that", "they", "these", "but", "and", "so", "not")
+    leans = leans or found["statement"].split()[-1] in (
+        "simply",
+        "only",
+        "just",
+        "mainly",
+        "partly",
+        "precisely",
+        "not",
+    )
     return None if leans else Reason(found["statement"], found["reason"])
 
 
@@ -83,14 +92,15 @@ class Figure(NamedTuple):
     figure: str
     number: str
     unit: str
+    scale: str | None
+    """`million` where the sentence says so."""
     gap: str
 
 
 _FIGURE = re.compile(
-    r"(?P<currency>[$€£])?(?<![\d.,])(?P<number>\d+(?:,\d{3})*(?:\.\d+)?)"
-    r""
-    r"(?:\s?(?P<unit>EUR|USD|GBP|%|percent|kW|kWh|km|"
-    r"(?:new |open )?(?:claims|complaints|questions|employees|boxes|addresses|letters|days|weeks|months|minutes|hours))(?!\w))?"
+    r"(?P<currency>[$€£])?(?<![\d.,])(?P<number>\d+(?:,\d{3})*(?:\.\d+)?)(?:\s(?P<scale>thousand|million|billion|trillion))?"
+    r"(?:\s?(?P<unit>EUR|USD|GBP|%|percent|kW|kWh|km|(?:new |open )?(?:claims|complaints|questions|employees|boxes|"
+    r"addresses|letters|days|weeks|months|minutes|hours))(?!\w))?"
 )
 _SYMBOLS = {"$": "USD", "€": "EUR", "£": "GBP"}
 
@@ -103,8 +113,13 @@ def find_figure(sentence: str) -> Figure | None:
     if len(with_unit) != 1 or others or not 25 <= len(sentence) <= 170 or not sentence.endswith("."):
         return None
     match = with_unit[0]
-    gap = f"{sentence[: match.start()]}[...]{sentence[match.end() :]}"
-    return Figure(match.group(), match["number"].replace(",", ""), match["unit"] or _SYMBOLS[match["currency"]], gap)
+    return Figure(
+        figure=match.group(),
+        number=match["number"].replace(",", ""),
+        unit=match["unit"] or _SYMBOLS[match["currency"]],
+        scale=match["scale"],
+        gap=f"{sentence[: match.start()]}[...]{sentence[match.end() :]}",
+    )
 
 
 def read_day(words: str) -> str | None:

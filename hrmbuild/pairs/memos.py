@@ -186,7 +186,7 @@ def _reason(memo: _Memo, clause: Clause, sentence: Sentence) -> Iterator[Asked]:
 def _figure(memo: _Memo, clause: Clause, sentence: Sentence) -> Iterator[Asked]:
     found = patterns.find_figure(sentence.text)
     if found:
-        answer = Answer(type="number", value=found.number, unit=found.unit)
+        answer = Answer(type="number", value=found.number, unit=found.unit, scale=found.scale)
         draft = _draft(memo, clause, sentence, "figure", answer=answer, said=found.figure, gap=found.gap)
         yield draft, (found.figure,), "this figure"
 

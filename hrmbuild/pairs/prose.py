@@ -201,7 +201,7 @@ def _exception(shelf: _Shelf, clause: Clause, sentence: Sentence) -> Iterator[Qu
 def _threshold(shelf: _Shelf, clause: Clause, sentence: Sentence) -> Iterator[Question]:
     found = patterns.find_threshold(sentence.text)
     if found:
-        answer = Answer(type="number", value=found.number, unit=found.unit)
+        answer = Answer(type="number", value=found.number, unit=found.unit, scale=found.scale)
         draft = _draft(shelf, clause, sentence, "threshold", answer=answer, said=found.figure, gap=found.gap)
         yield Question(draft, (found.figure,), "this figure")
 

@@ -196,7 +196,8 @@ _UNIT = (
 _THRESHOLD = re.compile(
     r"\b(?:above|over|below|under|more than|less than|fewer than|at least|at most|up to|not exceed|exceeds?|exceeding|"
     r"no more than|no less than|maximum of|minimum of|within)\s+"
-    rf"(?P<figure>(?P<currency>[$€£])?(?P<number>\d+(?:,\d{3})*(?:\.\d+)?)(?:\s?(?P<unit>{_UNIT})(?!\w))?)"
+    rf"(?P<figure>(?P<currency>[$€£])?(?P<number>\d+(?:,\d{3})*(?:\.\d+)?)(?:\s(?P<scale>thousand|million|billion))?"
+    rf"(?:\s?(?P<unit>{_UNIT})(?!\w))?)"
 )
 _SYMBOLS = {"$": "USD", "€": "EUR", "£": "GBP"}
 
@@ -208,6 +209,7 @@ class Threshold(NamedTuple):
     """`5000 EUR`, as written."""
     number: str
     unit: str
+    scale: str | None
     gap: str
 
 
@@ -219,7 +221,7 @@ def find_threshold(sentence: str) -> Threshold | None:
     match = found[0]
     unit = match["unit"] or _SYMBOLS[match["currency"]]
     gap = sentence[: match.start("figure")] + "[...]" + sentence[match.end("figure") :]
-    return Threshold(match["figure"], match["number"].replace(",", ""), unit, gap)
+    return Threshold(match["figure"], match["number"].replace(",", ""), unit, match["scale"], gap)
 
 
 _DEFINITION = re.compile(

@@ -1,0 +1,135 @@
+"""Questions about shown rows that look up, count, list or name: each a small function from a view to its SQL.
+
+Owns these kinds of the *read* sort. A function gives None where its question makes no sense for the drawn rows; that is
+not an ambiguous question, it is none.
+"""
+
+from __future__ import annotations
+
+from hrmbuild.pairs.table_ask import AnswerType, Ask, Build, Columns, Draws, ratio_sql, text_literal
+from hrmbuild.pairs.table_view import View, show, sql_table
+
+
+def lookup(view: View, columns: Columns, draws: Draws) -> Ask | None:
+    key, asked = columns
+    row = view.rows[draws.below(len(view.rows), "row")]
+    kinds: dict[str, AnswerType] = {"number": "number", "date": "date"}
+    return Ask(
+        f"SELECT {asked.sql_name} FROM {sql_table(view.table)} WHERE {key.sql_name} = {text_literal(key.values[row])}",
+        {"column": asked.name, "key": key.name, "row": key.values[row]},
+        answer=kinds.get(asked.role, "text"),
+        unit=asked.unit,
+        decimals=asked.decimals,
+        ground=f"Row {key.values[row]}.",
+    )
+
+
+def count_ask(condition: str, view: View, ground: str, **values: object) -> Ask:
+    return Ask(f"SELECT count(*) FROM {sql_table(view.table)} WHERE {condition}", values, ground=ground)
+
+
+def count_where(view: View, columns: Columns, draws: Draws) -> Ask | None:
+    (group,) = columns
+    value = draws.value(view, group, "value")
+    condition = f"{group.sql_name} = {text_literal(value)}"
+    return count_ask(condition, view, f"Rows with {group.name} {value}.", group=group.name, value=value)
+
+
+def count_above(view: View, columns: Columns, draws: Draws) -> Ask | None:
+    return _count_compared(view, columns, draws, ">", "above")
+
+
+def count_below(view: View, columns: Columns, draws: Draws) -> Ask | None:
+    return _count_compared(view, columns, draws, "<", "below")
+
+
+def _count_compared(view: View, columns: Columns, draws: Draws, sign: str, word: str) -> Ask:
+    (number,) = columns
+    value = draws.value(view, number, "value")
+    shown = show(value, number)
+    ground = f"Rows with {number.name} {word} {shown}."
+    return count_ask(f"{number.sql_name} {sign} {shown}", view, ground, number=number.name, value=shown)
+
+
+def count_between(view: View, columns: Columns, draws: Draws) -> Ask | None:
+    (number,) = columns
+    low, high = sorted(number.number_at(row) for row in draws.two_rows(view))
+    if low == high:
+        return None
+    a, b = show(low, number), show(high, number)
+    ground = f"Rows with {number.name} from {a} to {b}."
+    return count_ask(f"{number.sql_name} BETWEEN {a} AND {b}", view, ground, number=number.name, low=a, high=b)
+
+
+def count_both(view: View, columns: Columns, draws: Draws) -> Ask | None:
+    group, number = columns
+    value, limit = draws.value(view, group, "value"), show(draws.value(view, number, "limit"), number)
+    condition = f"{group.sql_name} = {text_literal(value)} AND {number.sql_name} > {limit}"
+    ground = f"Rows with {group.name} {value} and {number.name} above {limit}."
+    return count_ask(condition, view, ground, group=group.name, value=value, number=number.name, limit=limit)
+
+
+def count_empty(view: View, columns: Columns, draws: Draws) -> Ask | None:
+    (column,) = columns
+    return count_ask(f"{column.sql_name} IS NULL", view, f"Rows without {column.name}.", column=column.name)
+
+
+def count_distinct(view: View, columns: Columns, draws: Draws) -> Ask | None:
+    (group,) = columns
+    sql = f"SELECT count(DISTINCT {group.sql_name}) FROM {sql_table(view.table)}"
+    return Ask(sql, {"group": group.name}, ground=f"Different values of {group.name}.")
+
+
+def share_where(view: View, columns: Columns, draws: Draws) -> Ask | None:
+    (group,) = columns
+    value = draws.value(view, group, "value")
+    counted = f"count(*) FILTER (WHERE {group.sql_name} = {text_literal(value)}) * 100"
+    return Ask(
+        f"SELECT {ratio_sql(counted, 'count(*)', 2)} FROM {sql_table(view.table)}",
+        {"group": group.name, "value": value, "decimals": 2},
+        unit="percent",
+        decimals=2,
+        ground=f"Share of rows with {group.name} {value}.",
+    )
+
+
+def list_where(view: View, columns: Columns, draws: Draws) -> Ask | None:
+    group, number = columns
+    value = draws.value(view, group, "value")
+    n = number.sql_name
+    where = f"WHERE {group.sql_name} = {text_literal(value)}"
+    return Ask(
+        f"SELECT {n} FROM {sql_table(view.table)} {where} ORDER BY {n}",
+        {"group": group.name, "value": value, "number": number.name},
+        answer="text",
+        decimals=number.decimals,
+    )
+
+
+def extreme_day(function: str, word: str) -> Build:
+    def build(view: View, columns: Columns, draws: Draws) -> Ask | None:
+        (day,) = columns
+        sql = f"SELECT {function}({day.sql_name}) FROM {sql_table(view.table)}"
+        return Ask(sql, {"day": day.name}, answer="date", ground=f"{word} of {len(view.rows)} rows.")
+
+    return build
+
+
+def most_common(view: View, columns: Columns, draws: Draws) -> Ask | None:
+    (group,) = columns
+    g, table = group.sql_name, sql_table(view.table)
+    counts = f"(SELECT {g}, count(*) AS n FROM {table} GROUP BY {g})"
+    return Ask(
+        f"SELECT {g} FROM {counts} ORDER BY n DESC LIMIT 1",
+        {"group": group.name},
+        answer="text",
+        ground=f"Most rows by {group.name}.",
+        only_if=f"SELECT count(*) FROM {counts} WHERE n = (SELECT max(n) FROM {counts})",
+    )
+
+
+def above_mean(view: View, columns: Columns, draws: Draws) -> Ask | None:
+    (number,) = columns
+    n, table = number.sql_name, sql_table(view.table)
+    condition = f"{n} * (SELECT count(*) FROM {table}) > (SELECT sum({n}) FROM {table})"
+    return count_ask(condition, view, f"Rows above the mean of {number.name}.", number=number.name)
