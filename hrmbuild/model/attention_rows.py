@@ -45,8 +45,17 @@ class Group(NamedTuple):
 class RowsPlan(AttentionPlan):
     """The groups of one pack, the longest first."""
 
-    def __init__(self, groups: list[Group]) -> None:
-        self.groups = groups
+    def __init__(self, lengths: Lengths) -> None:
+        sizes = [prefix + response for prefix, response in lengths]
+        starts = list(accumulate(sizes, initial=0))
+        members: list[list[int]] = []
+        for i in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)):
+            row = _row(sizes[members[-1][0]]) if members else 0
+            if members and MAX_PADDING * (row - _row(sizes[i])) <= row:
+                members[-1].append(i)
+            else:
+                members.append([i])
+        self.groups = [_group([(starts[i], *lengths[i]) for i in chosen]) for chosen in members]
 
     def gated(self, rope: Rope, *, n_heads: int, dtype: torch.dtype) -> GatedAttention:
         """One differentiable step for RoPE, attention and gate."""
@@ -135,16 +144,7 @@ class _GatedAttention(torch.autograd.Function):
 
 def build_plan(lengths: Lengths, device: torch.device) -> RowsPlan:
     """Groups of sequences sorted by length."""
-    sizes = [prefix + response for prefix, response in lengths]
-    starts = list(accumulate(sizes, initial=0))
-    members: list[list[int]] = []
-    for i in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)):
-        row = _row(sizes[members[-1][0]]) if members else 0
-        if members and MAX_PADDING * (row - _row(sizes[i])) <= row:
-            members[-1].append(i)
-        else:
-            members.append([i])
-    return RowsPlan([_group([(starts[i], *lengths[i]) for i in chosen]) for chosen in members])
+    return RowsPlan(lengths)
 
 
 def _row(size: int) -> int:

@@ -28,43 +28,38 @@ AttentionAt = Callable[[int], GatedAttention]
 
 
 class Run:
-    """One pass over one pack: applies stacks, counts applications, and switches recording on and off."""
+    """One pass over one pack: applies stacks, counts cache slots, and switches recording on and off."""
 
-    def __init__(self, attention_at: AttentionAt, weights: dict[Block, BlockWeights], *, grad: bool) -> None:
-        self._attention_at, self._weights, self._grad = attention_at, weights, grad
-        self._slot = 0
+    def __init__(self, attention_at: AttentionAt, weights: dict[Block, BlockWeights]) -> None:
+        self._attention_at, self._weights, self._slot = attention_at, weights, 0
 
     def apply(self, stack: Stack, x_TD: Tensor, *, recorded: bool = True) -> Tensor:
         """The stack's blocks and exit norm; without `recorded` no graph is kept."""
-        with nullcontext() if recorded or not self._grad else torch.no_grad():
+        with nullcontext() if recorded else torch.no_grad():
             for block in stack.layers:
                 x_TD = block(x_TD, self._attention_at(self._slot), self._weights.get(block))
                 self._slot += 1
             return stack.exit_norm(x_TD)
 
 
-class Core(nn.Module):
-    """Embedding and stacks: what the released weights call `model`."""
-
-    def __init__(self, config: ModelConfig, stacks: dict[str, int]) -> None:
-        super().__init__()
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
-        for name, n_layers in stacks.items():
-            self.add_module(name, Stack(config, n_layers))
-
-
 class LanguageModel(nn.Module):
     """A core between one embedding and one untied head.
 
     `compute_dtype` casts each matrix once per pass; None computes in the parameters' own dtype, which is right when
-    they are already low precision or when a sharding wrapper casts them.
+    they are already low precision (inference) or when a sharding wrapper casts them.
     """
+
+    n_cache_slots: int
+    """Applications x layers: keys and values kept for each token."""
 
     def __init__(self, config: ModelConfig, stacks: dict[str, int]) -> None:
         super().__init__()
         self.config = config
         self.compute_dtype: torch.dtype | None = None
-        self.model = Core(config, stacks)
+        self.model = nn.Module()  # what the released weights call the part below the head
+        self.model.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        for name, n_layers in stacks.items():
+            self.model.add_module(name, Stack(config, n_layers))
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
     @property
@@ -72,18 +67,14 @@ class LanguageModel(nn.Module):
         """What the stacks compute in."""
         return self.compute_dtype or self.lm_head.weight.dtype
 
-    n_cache_slots: int
-    """Applications x layers: keys and values kept for each token."""
-
     def _core(self, embedded_TD: Tensor, run: Run, *, k: int | None) -> Tensor:
         raise NotImplementedError
 
     @torch.no_grad()
     def init_weights(self, seed: int) -> None:
-        """LeCun normal truncated at 3 sigma, embedding and head with std 1/sqrt(d), states with std 1."""
+        """LeCun normal truncated at 3 sigma, embedding and head with std 1/sqrt(d), z_L_init with std 1."""
         generator = torch.Generator().manual_seed(seed)
-        named = [*self.named_parameters(), *self.named_buffers()]
-        for name, tensor in sorted(named, key=lambda pair: pair[0]):
+        for name, tensor in sorted([*self.named_parameters(), *self.named_buffers()]):
             std = 1.0 if name.endswith("z_L_init") else tensor.shape[-1] ** -0.5
             drawn = torch.empty(tensor.shape)
             tensor.copy_(nn.init.trunc_normal_(drawn, std=std, a=-3 * std, b=3 * std, generator=generator))
@@ -94,8 +85,7 @@ class LanguageModel(nn.Module):
 
     def forward_hidden(self, token_ids_T: Tensor, layout: PackLayout, *, k: int | None = None) -> Tensor:
         """Hidden states [T, D] in token order; k stack applications record a graph (None or 0: all of them)."""
-        rope = self._rope(layout.positions)
-        attention = layout.plan.gated(rope, n_heads=self.config.n_heads, dtype=self.dtype)
+        attention = layout.plan.gated(self._rope(layout.positions), n_heads=self.config.n_heads, dtype=self.dtype)
         return self._hidden(token_ids_T, layout, lambda slot: attention, k=k)
 
     def head(self, hidden_TD: Tensor) -> Tensor:
@@ -104,9 +94,8 @@ class LanguageModel(nn.Module):
 
     def new_cache(self, n_sequences: int, capacity_tokens: int) -> KVCache:
         """An empty cache for `n_sequences` sequences of up to `capacity_tokens` tokens each."""
-        weight = self.lm_head.weight
         shape = (self.n_cache_slots, n_sequences, self.config.n_heads, capacity_tokens, self.config.head_dim)
-        return KVCache(shape, dtype=self.dtype, device=weight.device)
+        return KVCache(shape, dtype=self.dtype, device=self.lm_head.weight.device)
 
     @torch.no_grad()
     def prefill(self, token_ids_T: Tensor, prefix_lengths: Sequence[int], cache: KVCache) -> Tensor:
@@ -114,14 +103,12 @@ class LanguageModel(nn.Module):
         no_responses = [0] * len(prefix_lengths)
         layout = build_layout(prefix_lengths, no_responses, device=token_ids_T.device, backend=AttentionBackend.SDPA)
         attention_at = self._around(layout.positions, cache.prefill_attention(layout, prefix_lengths))
-        hidden_TD = self._hidden(token_ids_T, layout, attention_at, k=None)
-        return self.head(hidden_TD[layout.last_prefix])
+        return self.head(self._hidden(token_ids_T, layout, attention_at, k=None)[layout.last_prefix])
 
     @torch.no_grad()
     def decode(self, token_ids_B: Tensor, cache: KVCache) -> Tensor:
         """Append one token to every sequence of the cache; logits [B, V] for the next."""
-        positions_B, attend_at = cache.decode_attention()
-        run = self._run(self._around(positions_B, attend_at))
+        run = self._run(self._around(*cache.decode_attention()))
         return self.head(self._core(self._embed(token_ids_B), run, k=None))
 
     def _hidden(self, token_ids_T: Tensor, layout: PackLayout, attention_at: AttentionAt, *, k: int | None) -> Tensor:
@@ -129,8 +116,7 @@ class LanguageModel(nn.Module):
         return layout.to_tokens(self._core(embedded, self._run(attention_at), k=k or None))
 
     def _embed(self, token_ids: Tensor) -> Tensor:
-        embedded = self.model.embed_tokens(token_ids) * self.config.embedding_scale
-        return embedded if self.compute_dtype is None else embedded.to(self.compute_dtype)
+        return (self.model.embed_tokens(token_ids) * self.config.embedding_scale).to(self.dtype)
 
     def _rope(self, positions: Tensor) -> Rope:
         return rope_table(positions, head_dim=self.config.head_dim, theta=self.config.rope_theta)
@@ -140,8 +126,7 @@ class LanguageModel(nn.Module):
         return lambda slot: partial(gated_attention, rope=rope, attend=attend_at(slot), n_heads=n_heads)
 
     def _run(self, attention_at: AttentionAt) -> Run:
-        weights: dict[Block, BlockWeights] = {}
-        if self.compute_dtype not in (None, self.lm_head.weight.dtype):
-            blocks = [block for block in self.modules() if isinstance(block, Block)]
-            weights = {block: block.weights(self.compute_dtype) for block in blocks}
-        return Run(attention_at, weights, grad=torch.is_grad_enabled())
+        if self.dtype == self.lm_head.weight.dtype:
+            return Run(attention_at, {})
+        blocks = [block for block in self.modules() if isinstance(block, Block)]
+        return Run(attention_at, {block: block.weights(self.dtype) for block in blocks})

@@ -46,33 +46,18 @@ class BlockWeights(NamedTuple):
     down: Tensor
 
 
-class _Attention(nn.Module):
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.gqkv_proj = nn.Linear(config.hidden_size, 4 * config.hidden_size, bias=False)
-        self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
-
-
-class _Mlp(nn.Module):
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.gate_up_proj = nn.Linear(config.hidden_size, 2 * config.intermediate_size, bias=False)
-        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
-
-
 class Block(nn.Module):
     """x + attention(norm(x)), then x + mlp(norm(x))."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.eps = config.norm_eps
-        self.attn = _Attention(config)
-        self.mlp = _Mlp(config)
+        d, f, self.eps = config.hidden_size, config.intermediate_size, config.norm_eps
+        self.attn = _linears(gqkv_proj=(d, 4 * d), o_proj=(d, d))
+        self.mlp = _linears(gate_up_proj=(d, 2 * f), down_proj=(f, d))
 
     def weights(self, dtype: torch.dtype | None = None) -> BlockWeights:
         """The block's matrices, cast to `dtype` (None: as they are)."""
-        own = (self.attn.gqkv_proj, self.attn.o_proj, self.mlp.gate_up_proj, self.mlp.down_proj)
-        return BlockWeights(*(linear.weight if dtype is None else linear.weight.to(dtype) for linear in own))
+        return BlockWeights(*(own if dtype is None else own.to(dtype) for own in self.parameters()))
 
     def forward(self, x_TD: Tensor, attention: GatedAttention, weights: BlockWeights | None = None) -> Tensor:
         """[T, D] to [T, D]; `weights` replaces the own matrices by a copy in another dtype."""
@@ -93,13 +78,16 @@ class Block(nn.Module):
         self.project, self.finish = torch.compile(self.project), torch.compile(self.finish)
 
 
+def _linears(**shapes: tuple[int, int]) -> nn.ModuleDict:
+    return nn.ModuleDict({name: nn.Linear(*shape, bias=False) for name, shape in shapes.items()})
+
+
 class Stack(nn.Module):
     """Blocks, then the exit norm that keeps repeated application bounded (MagicNorm)."""
 
     def __init__(self, config: ModelConfig, n_layers: int) -> None:
         super().__init__()
-        self.eps = config.norm_eps
-        self.layers = nn.ModuleList(Block(config) for _ in range(n_layers))
+        self.eps, self.layers = config.norm_eps, nn.ModuleList(Block(config) for _ in range(n_layers))
 
     def exit_norm(self, x_TD: Tensor) -> Tensor:
         """The norm at the module's exit."""

@@ -1,8 +1,8 @@
 """Cross-entropy on the positions that predict a label, without ever holding all logits.
 
 Owns sums and counts of one pack. It must not divide by anything and must not know ranks: who knows the whole step does.
-The gradients of a chunk of logits are formed while the chunk is in cache, in the forward pass; backward only scales
-them. So the memory is one chunk of logits plus one gradient of the head.
+A chunk's gradients are formed while its logits are in cache, in the forward pass; backward only scales them. So the
+memory is one chunk of logits plus one gradient of the head.
 
 Shapes: T tokens, R predicting rows, D width, V padded vocabulary.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hrmbuild.model.layout import PackLayout
 
@@ -32,7 +32,7 @@ class ResponseLoss(NamedTuple):
 
 
 class _Head(Protocol):
-    lm_head: torch.nn.Linear
+    lm_head: nn.Linear
 
 
 def response_loss(model: _Head, hidden_TD: Tensor, labels_T: Tensor, layout: PackLayout) -> ResponseLoss:
@@ -42,10 +42,8 @@ def response_loss(model: _Head, hidden_TD: Tensor, labels_T: Tensor, layout: Pac
         hidden_TD: [T, D] from `forward_hidden`.
         labels_T: [T] int64, token order; read only where `layout.predicting` points.
     """
-    rows_RD = hidden_TD.index_select(0, layout.predicting)
-    labels_R = labels_T.index_select(0, layout.predicting)
-    loss_sum, n_correct = _HeadCrossEntropy.apply(rows_RD, model.lm_head.weight, labels_R)
-    return ResponseLoss(loss_sum, len(labels_R), n_correct)
+    rows_RD, labels_R = (x.index_select(0, layout.predicting) for x in (hidden_TD, labels_T))
+    return ResponseLoss(*_HeadCrossEntropy.apply(rows_RD, model.lm_head.weight, labels_R))
 
 
 class _HeadCrossEntropy(torch.autograd.Function):
@@ -53,32 +51,27 @@ class _HeadCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, rows_RD: Tensor, weight_VD: Tensor, labels_R: Tensor):
-        needs_grad = any(ctx.needs_input_grad)
-        compute_VD = weight_VD.to(rows_RD.dtype)
+        compute_VD, needs_grad = weight_VD.to(rows_RD.dtype), any(ctx.needs_input_grad)
         wide = torch.promote_types(rows_RD.dtype, torch.float32)
-        loss_sum = torch.zeros((), dtype=wide, device=rows_RD.device)
-        n_correct = torch.zeros((), dtype=torch.int64, device=rows_RD.device)
-        grad_RD = torch.empty_like(rows_RD) if needs_grad else None
-        grad_VD = torch.zeros_like(weight_VD, dtype=wide) if needs_grad else None
+        loss_sum, n_correct = rows_RD.new_zeros((), dtype=wide), labels_R.new_zeros(())
+        grad_RD, grad_VD = torch.empty_like(rows_RD), torch.zeros_like(weight_VD, dtype=wide)
         n_rows = max(1, _CHUNK_LOGITS.get(rows_RD.device.type, 1 << 27) // weight_VD.shape[0])
-        for start in range(0, len(labels_R), n_rows):
-            rows, labels = rows_RD[start : start + n_rows], labels_R[start : start + n_rows]
-            logits = rows.mm(compute_VD.t()).to(wide)
-            n_correct += (logits.argmax(-1) == labels).sum()
-            log_normalizer = logits.logsumexp(-1, keepdim=True)
-            at_label = labels[:, None]
-            loss_sum += (log_normalizer - logits.gather(1, at_label)).sum()
-            if grad_RD is not None and grad_VD is not None:
-                grad = (logits - log_normalizer).exp_().scatter_add_(1, at_label, logits.new_full(at_label.shape, -1))
-                grad = grad.to(rows.dtype)
-                torch.mm(grad, compute_VD, out=grad_RD[start : start + n_rows])
-                grad_VD += grad.t().mm(rows)
-        ctx.save_for_backward(grad_RD, None if grad_VD is None else grad_VD.to(weight_VD.dtype))
+        for rows, labels, grad_rows in zip(*(x.split(n_rows) for x in (rows_RD, labels_R, grad_RD)), strict=True):
+            logits, at_label = rows.mm(compute_VD.t()).to(wide), labels[:, None]
+            largest, guesses = logits.max(-1, keepdim=True)
+            n_correct += (guesses == at_label).sum()
+            true_logit = logits.gather(1, at_label)
+            odds = logits.sub_(largest).exp_()
+            normalizer = odds.sum(-1, keepdim=True)
+            loss_sum += (normalizer.log() + largest - true_logit).sum()
+            if needs_grad:
+                share = odds.div_(normalizer).scatter_add_(1, at_label, -torch.ones_like(normalizer)).to(rows.dtype)
+                torch.mm(share, compute_VD, out=grad_rows)
+                grad_VD += share.t().mm(rows)
+        ctx.save_for_backward(grad_RD, grad_VD.to(weight_VD.dtype))
         ctx.mark_non_differentiable(n_correct)
-        return loss_sum, n_correct
+        return loss_sum, len(labels_R), n_correct
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor):
-        grad_RD, grad_VD = ctx.saved_tensors
-        scale = grad_outputs[0]
-        return grad_RD * scale.to(grad_RD.dtype), grad_VD * scale.to(grad_VD.dtype), None
+        return *(grad * grad_outputs[0].to(grad.dtype) for grad in ctx.saved_tensors), None
