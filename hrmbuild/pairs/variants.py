@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import TypeAlias
 
 from hrmbuild.fingerprint import draw_below, draw_fraction, draw_integer, draw_one, draw_order
 from hrmbuild.pairs.splits import side
@@ -24,7 +25,11 @@ DEV_SHARE, TEST_SHARE = 0.1, 0.2
 """Shares of a threshold's grid for held-out variants: few enough that trained values lie close by, so that the axis
 measures reading and not extrapolation."""
 MOST_EXCERPT_RULES = 3
+HELD_OUT: tuple[Split, ...] = ("dev", "test")
 _ATTEMPTS = 200
+
+Shares: TypeAlias = dict[Split, list[Decimal]]
+"""Values of one parameter by side, rising."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ def build_variants(ruleset: RuleSet, *, in_force: tuple[int, ...], n: int, seed:
     """Up to `n` different variants; fewer when the declared ranges do not allow so many, none when nothing varies."""
     written = as_written(ruleset, in_force=in_force)
     seen = {_identity(written)}
-    shares = {name: grid_sides(ruleset, name, seed=seed) for name in ruleset.parameters}
+    shares = threshold_sides(ruleset, seed=seed)
     found: list[Variant] = []
     for number in range(n):
         variant = _new_variant(ruleset, in_force, shares, key=f"{ruleset.ruleset}/v{number:03d}", seed=seed, seen=seen)
@@ -64,20 +69,39 @@ def build_variants(ruleset: RuleSet, *, in_force: tuple[int, ...], n: int, seed:
     return found
 
 
-def grid_sides(ruleset: RuleSet, name: str, *, seed: int) -> dict[Split, list[Decimal]]:
-    """Values of a parameter that each side may use, by a draw a value; at least one each where three are there."""
+def threshold_sides(ruleset: RuleSet, *, seed: int) -> dict[str, Shares]:
+    """For each parameter the values that each side may use, at least one each where the range has them.
+
+    A draw a value decides. Few values are held out, so a draw may leave few combinations, or none, that keep the declared
+    order of thresholds: then all are drawn again until every combination of held-out values keeps it.
+    """
+    for attempt in range(_ATTEMPTS):
+        shares = {name: _shares(ruleset, name, seed=seed, attempt=attempt) for name in ruleset.parameters}
+        if all(_always_ordered(ruleset, shares, where) for where in HELD_OUT):
+            return shares
+    return {name: _shares(ruleset, name, seed=seed, attempt=0) for name in ruleset.parameters}
+
+
+def _shares(ruleset: RuleSet, name: str, *, seed: int, attempt: int) -> Shares:
     parameter = ruleset.parameters[name]
-    written = Decimal(parameter.value)
-    values = grid(parameter)
+    values, key = grid(parameter), f"{ruleset.ruleset}.{name}#{attempt}"
     # The ends of the range stay in train: held-out variants ask for reading between trained values, not beyond them.
-    inner = [value for value in values[1:-1] if value != written]
-    drawn = sorted(inner, key=lambda v: (draw_integer("threshold", seed, f"{ruleset.ruleset}.{name}={v}"), v))
+    inner = [value for value in values[1:-1] if value != Decimal(parameter.value)]
+    drawn = sorted(inner, key=lambda value: (draw_integer("threshold", seed, f"{key}={value}"), value))
     if len(drawn) < 2:
         return {"train": values, "dev": [], "test": []}
     n_dev, n_test = max(1, round(DEV_SHARE * len(drawn))), max(1, round(TEST_SHARE * len(drawn)))
     dev, test = drawn[:n_dev], drawn[n_dev : n_dev + n_test]
     train = [value for value in values if value not in dev and value not in test]
     return {"train": train, "dev": sorted(dev), "test": sorted(test)}
+
+
+def _always_ordered(ruleset: RuleSet, shares: Mapping[str, Shares], where: Split) -> bool:
+    for name, parameter in ruleset.parameters.items():
+        smaller, greater = shares[name][where], shares.get(parameter.less_than or "", {}).get(where, [])
+        if smaller and greater and smaller[-1] >= greater[0]:
+            return False
+    return True
 
 
 def grid(parameter: Parameter) -> list[Decimal]:
@@ -96,7 +120,7 @@ def decision_order(ruleset: RuleSet, positions: tuple[int, ...], priorities: Map
 def _new_variant(
     ruleset: RuleSet,
     in_force: tuple[int, ...],
-    shares: Mapping[str, dict[Split, list[Decimal]]],
+    shares: Mapping[str, Shares],
     *,
     key: str,
     seed: int,
@@ -116,7 +140,7 @@ def _new_variant(
 def _drawn(
     ruleset: RuleSet,
     in_force: tuple[int, ...],
-    shares: Mapping[str, dict[Split, list[Decimal]]],
+    shares: Mapping[str, Shares],
     *,
     key: str,
     where: Split,
