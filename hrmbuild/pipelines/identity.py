@@ -5,6 +5,7 @@ Owns what goes into each hash. It must not read a clock, a host name or an absol
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,12 @@ _NOT_IN_PAIRS = ("path", "owner", "license", "max_pairs", "repeat")
 """Settings of an entry that no compiled pair depends on: changing them compiles nothing again."""
 
 
+@cache
 def code_sha256(*rooms: str) -> str:
-    """Hash of the package's Python files by name and content: all of them, or those of some rooms."""
+    """Hash of the package's Python files by name and content: all of them, or those of some rooms.
+
+    Taken once a process: what runs is what was loaded, even where a file is edited meanwhile.
+    """
     package = Path(hrmbuild.__file__).resolve().parent
     files = [path for path in sorted(package.rglob("*.py")) if "_assets" not in path.parts]
     named = [(path.relative_to(package), path) for path in files]

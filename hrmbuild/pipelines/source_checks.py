@@ -63,7 +63,7 @@ def _quotes_check(pack: PackContents, intact: dict[str, SourceEntry], folder: Pa
     if problems:
         return Check("quotes", False, f"{len(problems)} do not stand at their place: {named(problems)}")
     left = f"; {n_out_of_reach} stand in files that are missing or altered" if n_out_of_reach else ""
-    return Check("quotes", not n_out_of_reach, f"{n_looked_up} quotes stand at their place, byte for byte{left}")
+    return Check("quotes", not n_out_of_reach, f"{n_looked_up} quotes stand at their place{left}")
 
 
 def _quotes(pack: PackContents) -> dict[str, list[_Quote]]:

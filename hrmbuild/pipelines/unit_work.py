@@ -59,7 +59,7 @@ class UnitWorker:
             for source, result in readable:
                 context = CompileContext(
                     seed=self.config.seed, source=source, settings=unit.settings, templates=self.templates,
-                    connection=connection, siblings=shown,
+                    connection=connection, siblings=shown, as_of=self.config.as_of,
                 )  # fmt: skip
                 self._compile_file(result, context, peers, writer)
 
