@@ -7,7 +7,7 @@ tables. It must not know any kind of question.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hrmbuild.fingerprint import draw_below, draw_order, hash_value
@@ -39,7 +39,7 @@ class Draft:
 
     kind: str
     """`prose.duty`; also the folder of its wordings unless `wordings` says otherwise."""
-    values: dict[str, object]
+    values: Mapping[str, object]
     """What the wordings may use."""
     title: str | None
     needed: tuple[Piece, ...]

@@ -28,7 +28,7 @@ _DECLARED_ROLES: dict[str, Role] = {
 _KEY_NAME = re.compile(r"(?:^|_)(?:id|key|code|no|nr|number|uuid|sku)$|(?<=[a-z])I[Dd]$|^id$", re.I)
 _PERSONAL_NAME = re.compile(
     r"(?:first|last|sur|middle|full|given|family|person|customer|employee|client|holder|contact|user)_?name$|^name$|"
-    r"e_?mail|phone|mobile|street|address|birth|\bdob\b|iban|ssn|passport|gender|^sex$|religion|ethnic|nationality|"
+    r"e_?mail|phone(?:_?(?:no|nr|number))?$|mobile$|street|address|birth|\bdob\b|iban|ssn|passport|gender|^sex$|religion|ethnic|nationality|"
     r"senior_?citizen|marital|^age$",
     re.I,
 )

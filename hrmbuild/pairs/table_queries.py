@@ -7,7 +7,7 @@ a result that is empty, tied or longer than ten rows makes it ambiguous. Means s
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -56,7 +56,7 @@ class Statement:
 
     kind: str
     sql: str
-    values: dict[str, object]
+    values: Mapping[str, object]
     schemas: tuple[Schema, ...]
     used: tuple[str, ...]
     only_if: str | None = None
