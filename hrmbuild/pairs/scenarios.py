@@ -1,10 +1,10 @@
 """Cases for rules: at, just below and just above each threshold, at exceptions, overlaps and gaps, and uniform ones.
 
 Owns which cases are drawn. The decision cells of a variant (an interval between thresholds, or a category, for each
-fact that rules read) are evaluated first. Cases are then drawn in layers, outcome, deciding rule, cell, value, each
-with the same chance, so that no outcome is a majority and rare exceptions are met as often as common rules; as written,
-every cell is visited before that. What a case's outcome is, DuckDB says again for the case itself. It must not render
-text.
+fact that rules read) are evaluated first. Cases are then drawn in layers, deciding rule, cell, value, each with the same
+chance, so that rare exceptions and the default are met as often as common rules and no outcome drowns the others; as
+written, every cell is visited before that. (Balanced by outcome, a pilot met the default too rarely to learn it.) What
+a case's outcome is, DuckDB says again for the case itself. It must not render text.
 """
 
 from __future__ import annotations
@@ -148,8 +148,8 @@ def build_scenarios(
     ]
 
 
-Layers: TypeAlias = Mapping[str, Mapping[int, Sequence[Cell]]]
-"""Outcome -> deciding rule (-1 in a gap) -> cells."""
+Layers: TypeAlias = Mapping[int, Sequence[Cell]]
+"""Deciding rule (-1 in a gap) -> its cells."""
 
 
 def _layers(
@@ -161,13 +161,10 @@ def _layers(
     decisions = iter(evaluate(rules, middles, connection))
     found: list[Layers] = []
     for own in cells:
-        layer: dict[str, dict[int, list[Cell]]] = {}
+        layer: dict[int, list[Cell]] = {}
         for cell in own:
-            decision = next(decisions)
-            rule = -1 if decision.decided_by is None else decision.decided_by
-            # Amounts are too many to be balanced one by one: there the deciding rule is the outer layer.
-            outer = decision.outcome if rules.ruleset.outcomes else str(rule)
-            layer.setdefault(outer, {}).setdefault(rule, []).append(cell)
+            decided = next(decisions).decided_by
+            layer.setdefault(-1 if decided is None else decided, []).append(cell)
         found.append(layer)
     return found
 
@@ -217,16 +214,15 @@ def _most(rules: CheckedRules, variant: Variant) -> int:
 
 
 def _all_cells(layers: Layers, *, seed: int, key: str) -> list[Cell]:
-    cells = [cell for _, by_rule in sorted(layers.items()) for _, own in sorted(by_rule.items()) for cell in own]
+    cells = [cell for _, own in sorted(layers.items()) for cell in own]
     return draw_order(cells, "cover", seed, key)
 
 
 def _cells_by_layer(layers: Layers, *, seed: int, key: str) -> Iterator[Cell]:
-    outcomes = sorted(layers)
+    deciding = sorted(layers)
     for number in itertools.count():
         at = f"{key}#{number}"
-        by_rule = layers[draw_one(outcomes, "outcome", seed, at)]
-        yield draw_one(by_rule[draw_one(sorted(by_rule), "rule", seed, at)], "cell", seed, at)
+        yield draw_one(layers[draw_one(deciding, "rule", seed, at)], "cell", seed, at)
 
 
 def _draw_case(space: Space, cell: Cell, *, near: bool, seed: int, at: str) -> Case:

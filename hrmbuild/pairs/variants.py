@@ -21,7 +21,7 @@ from hrmbuild.records.ruleset import Parameter, RuleSet
 
 LEFT_OUT_FRACTION = 0.25
 """Chance that a variant leaves out an optional rule."""
-DEV_SHARE, TEST_SHARE = 0.1, 0.2
+DEV_SHARE, TEST_SHARE = 0.1, 0.25
 """Shares of a threshold's grid for held-out variants: few enough that trained values lie close by, so that the axis
 measures reading and not extrapolation."""
 MOST_EXCERPT_RULES = 3
@@ -72,7 +72,7 @@ def build_variants(ruleset: RuleSet, *, in_force: tuple[int, ...], n: int, seed:
 def threshold_sides(ruleset: RuleSet, *, seed: int) -> dict[str, Shares]:
     """For each parameter the values that each side may use, at least one each where the range has them.
 
-    A draw a value decides. Few values are held out, so a draw may leave few combinations, or none, that keep the declared
+    A draw a value decides. Few values are held out, so a draw may leave few combinations that keep the declared
     order of thresholds: then all are drawn again until every combination of held-out values keeps it.
     """
     for attempt in range(_ATTEMPTS):
