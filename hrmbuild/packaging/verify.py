@@ -7,6 +7,7 @@ is joined in `pipelines.verify`.
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from hrmbuild.audit.checks import Check, named
+from hrmbuild.audit.manifest import canonical_problem
 from hrmbuild.config.model import ModelConfig
 from hrmbuild.errors import HrmbuildError, InputError
 from hrmbuild.fingerprint import hash_file, sha256_hex
@@ -28,7 +30,7 @@ from hrmbuild.packaging.probe import compare_probe
 from hrmbuild.packaging.tokenizer_files import frozen_tokenizer
 from hrmbuild.packaging.write import CORPUS_MANIFEST_NAME, MANIFEST_NAME, PROBE_NAME
 from hrmbuild.records.manifest import Manifest
-from hrmbuild.records.package import PackageManifest, Probe, package_content_root
+from hrmbuild.records.package import PackageManifest, Probe, package_content_root, self_digest
 
 _DTYPES = {"float32": "F32", "bfloat16": "BF16"}
 
@@ -46,7 +48,7 @@ def read_package_manifest(folder: Path) -> PackageManifest:
     except (OSError, ValidationError) as error:
         told = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise _altered(path, f"this is no package manifest: {told}") from error
-    if manifest.canonical_bytes() != data or manifest.own_digest() != manifest.self_sha256:
+    if canonical_problem(data) is not None or self_digest(json.loads(data)) != manifest.self_sha256:
         raise _altered(path, "the manifest is not the bytes that were written")
     return manifest
 
@@ -199,8 +201,9 @@ def _check_tokenizer(folder: Path, manifest: PackageManifest) -> str:
 def _check_corpus_manifest(folder: Path, manifest: PackageManifest) -> str:
     data = (folder / CORPUS_MANIFEST_NAME).read_bytes()
     corpus = Manifest.model_validate_json(data)
-    if corpus.canonical_bytes() != data:
-        raise _NoError("its bytes are not canonical")
+    problem = canonical_problem(data)
+    if problem is not None:
+        raise _NoError(problem)
     if sha256_hex(data) != manifest.corpus_manifest_sha256:
         raise _NoError("its sha256 is another than the manifest's corpus_manifest_sha256")
     if corpus.content_root != manifest.corpus_content_root:

@@ -36,7 +36,7 @@ from hrmbuild.packaging.card import render_card
 from hrmbuild.packaging.card_facts import CardFacts
 from hrmbuild.packaging.probe import record_probe
 from hrmbuild.packaging.tokenizer_files import package_tokenizer, tokenizer_config
-from hrmbuild.records.package import PackageManifest, package_content_root
+from hrmbuild.records.package import PackageManifest, package_content_root, self_digest
 from hrmbuild.tokens.control import CONTROL_IDS, END, PAD, START
 from hrmbuild.tokens.tokenizer import TextTokenizer
 
@@ -170,7 +170,7 @@ def _manifest(contents: PackageContents, files: dict[str, str], *, weights: str)
         content_root=package_content_root(files, corpus_content_root=corpus.content_root),
         self_sha256="0" * 64,
     )
-    return draft.model_copy(update={"self_sha256": draft.own_digest()})
+    return draft.model_copy(update={"self_sha256": self_digest(draft.canonical())})
 
 
 def _pretty(value: object) -> bytes:

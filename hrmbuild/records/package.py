@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from hrmbuild.fingerprint import hash_value
 from hrmbuild.records.base import DecimalText, Noun, Sha256
@@ -49,9 +50,10 @@ class PackageManifest(Noun):
     self_sha256: Sha256
     """Over the canonical JSON of all other fields: an accident to this file is found without any key."""
 
-    def own_digest(self) -> str:
-        """What `self_sha256` should be."""
-        return hash_value({key: value for key, value in self.canonical().items() if key != "self_sha256"})
+
+def self_digest(fields: Mapping[str, Any]) -> str:
+    """What `self_sha256` should be, from the fields as they stand in the file: a field added later changes nothing."""
+    return hash_value({key: value for key, value in fields.items() if key != "self_sha256"})
 
 
 def package_content_root(files: dict[str, str], *, corpus_content_root: str) -> str:

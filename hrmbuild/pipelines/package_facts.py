@@ -1,0 +1,126 @@
+"""What a finished run, its corpus and its scores say on the card and in the receipts.
+
+Owns turning records into words and figures. It must not read files beyond the run's metrics nor invent a number: what
+was not measured says so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hrmbuild.config.flops import flops_per_token
+from hrmbuild.evaluation.scores import Evaluation
+from hrmbuild.evaluation.tallies import MODEL, Slice, Tally
+from hrmbuild.packaging.card_facts import CardFacts, CardOwner, CardScore, CardTraining
+from hrmbuild.pipelines.finished_run import FinishedRun
+from hrmbuild.records.manifest import Manifest
+
+_ON_CARD = ("all", "axis", "rules", "boundary", "stratum")
+
+
+def card_facts(
+    finished: FinishedRun,
+    owner: CardOwner,
+    manifest: Manifest,
+    *,
+    evaluation: Evaluation | None,
+    n_test_scorings: int,
+    rounding: str,
+) -> CardFacts:
+    """Everything on the card."""
+    return CardFacts(
+        owner=owner,
+        training=_training(finished),
+        manifest=manifest,
+        scores_of=_scores_of(evaluation, n_test_scorings),
+        scores=_scores(evaluation),
+        rounding=rounding,
+    )
+
+
+def _training(finished: FinishedRun) -> CardTraining:
+    record, result = finished.record, finished.result
+    config, machine = record.config, record.machine
+    return CardTraining(
+        preset=config.preset,
+        parameters=record.parameters,
+        context_tokens=config.model.context_tokens,
+        steps=result.steps,
+        batch_tokens=config.batch_tokens,
+        learning_rate=f"{config.learning_rate:g}",
+        seed=config.seed,
+        hardware=f"{machine.ranks} x {machine.device}, {machine.threads} threads, {machine.instruction_set}",
+        hours=f"{_seconds(finished) / 3600:.2f} h",
+        flops=f"{total_flops(finished):.2e} FLOPs (by formula)",
+        energy="not measured",
+        final_loss=f"{result.dev.loss:.4f} nats a token" if result.dev else "not measured: the dev split is empty",
+    )
+
+
+def _seconds(finished: FinishedRun) -> float:
+    return sum(float(line["seconds"]) for line in finished.metrics())
+
+
+def total_flops(finished: FinishedRun) -> float:
+    """FLOPs of the whole run by formula, each step at its own depth; the head at every token: an upper bound."""
+    config = finished.record.config.model
+    keys = finished.record.epoch_tokens / max(1, finished.record.train_pairs)
+    per_k: dict[int, float] = {}
+    total = 0.0
+    for line in finished.metrics():
+        k = int(line["k"])
+        per_k.setdefault(k, flops_per_token(config, k=k, keys_per_token=keys).total)
+        total += per_k[k] * int(line["tokens"])
+    return total
+
+
+def _scores_of(evaluation: Evaluation | None, n_test_scorings: int) -> str:
+    times = f"The test split had been scored {n_test_scorings} times in this project when this card was written."
+    if evaluation is None:
+        return f"The dev split of the corpus is empty, so nothing was scored. {times}"
+    n = evaluation.overall.columns[MODEL].n
+    return (
+        f"Share of exactly right answers on {n} pairs of the dev split, drawn by id, never trained on, asked greedily. "
+        f"{evaluation.n_too_long} of them do not fit the context and count as wrong. {times}"
+    )
+
+
+def _scores(evaluation: Evaluation | None) -> tuple[CardScore, ...]:
+    if evaluation is None:
+        return (CardScore(slice="all", n=0, exact="not measured", interval="0 to 1"),)
+    return tuple(_score(row) for row in evaluation.slices if row.heading in _ON_CARD)
+
+
+def _score(row: Slice) -> CardScore:
+    model = row.columns[MODEL]
+    low, high = model.interval
+    return CardScore(
+        slice=row.name if row.heading == "all" else f"{row.heading}: {row.name}",
+        n=model.n,
+        exact=f"{model.exact:.3f}",
+        interval=f"{low:.3f} to {high:.3f}",
+        baselines={name: _share(tally, model.n) for name, tally in row.columns.items() if name != MODEL},
+    )
+
+
+def _share(tally: Tally, n: int) -> str:
+    return f"{tally.exact:.3f}" if tally.n == n else f"{tally.exact:.3f} (of {tally.n})"
+
+
+def receipts_of(finished: FinishedRun, evaluation: Evaluation | None) -> dict[str, Any]:
+    """Clock, machine and cost: what differs between equal runs."""
+    return {
+        "machine": finished.record.machine.model_dump(mode="json"),
+        "seconds": round(_seconds(finished), 3),
+        "tokens": sum(int(line["tokens"]) for line in finished.metrics()),
+        "tokens_per_s": finished.result.tokens_per_s,
+        "flops": f"{total_flops(finished):.4e}",
+        "energy_kwh": None,
+        "energy_method": "not measured",
+        "cost_usd": None,
+        "dev": [
+            {"heading": row.heading, "name": row.name}
+            | {column: tally.as_dict() for column, tally in row.columns.items()}
+            for row in (evaluation.slices if evaluation else ())
+        ],
+    }

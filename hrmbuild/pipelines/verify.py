@@ -1,0 +1,169 @@
+"""`hrmbuild verify`: recognises a manifest, a run or a package, checks it, and follows the chain back as far as it can.
+
+Owns recognition and the joining of parts: package -> run -> manifest -> corpus and sources. The checks of each part
+are its own. What is not at hand is said to be not at hand; it fails nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from hrmbuild.audit.checks import Check, VerifyReport
+from hrmbuild.config.loading import Project
+from hrmbuild.errors import HrmbuildError, InputError
+from hrmbuild.packaging.verify import read_package_manifest, verify_package
+from hrmbuild.pairs.prompt import OPEN_BOOK
+from hrmbuild.pipelines.finished_run import read_finished_run
+from hrmbuild.pipelines.frozen_corpus import find_frozen
+from hrmbuild.pipelines.identity import project_templates
+from hrmbuild.pipelines.manifests import current_manifest
+from hrmbuild.pipelines.progress import Progress
+from hrmbuild.pipelines.verify_manifest import verify_manifest
+from hrmbuild.pipelines.verify_run import verify_run_folder
+from hrmbuild.records.package import PackageManifest
+from hrmbuild.training.run_folder import RunFolder
+
+_MARKS = {
+    "package": ("config.json", "model.safetensors", "probe.json", "corpus-manifest.json"),
+    "run": ("run.json", "metrics.jsonl", "checkpoints", "result.json"),
+    "manifest": ("manifest.sha256", "pairs.parquet", "salts.parquet", "check.py"),
+}
+"""Names that only one kind of folder holds: an artifact that lost some of them is still recognised by the others."""
+
+
+def verify(
+    path: Path,
+    *,
+    project: Project | None = None,
+    corpus: Path | None = None,
+    sources: Path | None = None,
+    progress: Progress | None = None,
+) -> VerifyReport:
+    """Check whatever stands at `path`.
+
+    Args:
+        path: a manifest (folder or file), a run folder or a package folder.
+        project: where runs, manifests and sources of the chain are looked for; None checks the artifact alone.
+        corpus: the corpus file to compare with; absent: the project's, where there is one.
+        sources: the folder that source paths start at; absent: the project's.
+
+    Raises:
+        InputError: `verify.not_found`, `verify.unknown`.
+    """
+    folder = path.parent if path.name == "manifest.json" and path.is_file() else path
+    kind = recognise(folder)
+    chain = _Chain(project, corpus, sources, progress)
+    if kind == "manifest":
+        report = verify_manifest(folder, corpus=chain.corpus, sources=chain.sources, progress=progress)
+        return replace(report, path=str(path))
+    if kind == "run":
+        return VerifyReport("run", str(path), (*verify_run_folder(folder), *chain.of_run(folder)))
+    return VerifyReport("package", str(path), (*verify_package(folder), *chain.of_package(folder)))
+
+
+def recognise(folder: Path) -> str:
+    """`package`, `run` or `manifest`: the kind most of whose marks are there.
+
+    Raises:
+        InputError: `verify.not_found`, `verify.unknown`.
+    """
+    if not folder.exists():
+        raise InputError("verify.not_found", "there is nothing here", where=str(folder), fix="check the path")
+    found = {kind: sum((folder / name).exists() for name in names) for kind, names in _MARKS.items()}
+    kind = max(found, key=lambda name: found[name])
+    if not found[kind]:
+        raise InputError(
+            "verify.unknown",
+            "this is no manifest, no run and no package",
+            where=str(folder),
+            why=f"it holds none of their files ({', '.join(name for names in _MARKS.values() for name in names)})",
+            fix="name a folder that hrmbuild freeze, train or package wrote",
+        )
+    return kind
+
+
+class _Chain:
+    """The way back from an artifact, with what the project has at hand."""
+
+    def __init__(
+        self, project: Project | None, corpus: Path | None, sources: Path | None, progress: Progress | None
+    ) -> None:
+        self._project, self._progress = project, progress
+        own_corpus = project.corpus_path if project is not None and project.corpus_path.is_file() else None
+        self.corpus = corpus or own_corpus
+        self.sources = sources or (project.folder if project is not None else None)
+
+    def of_package(self, folder: Path) -> Iterator[Check]:
+        """Run, prompt template, manifest and what is behind it."""
+        try:
+            manifest = read_package_manifest(folder)
+        except InputError:
+            return  # Said already, by the package's own first check.
+        if self._project is not None:
+            yield self._run_of(self._project, manifest)
+            yield _prompt_check(self._project, manifest)
+        yield from self.of_corpus(manifest.corpus_manifest_sha256)
+
+    def of_run(self, folder: Path) -> Iterator[Check]:
+        """The manifest and what is behind it."""
+        try:
+            record = RunFolder(folder).record()
+        except InputError:
+            return
+        if record is not None:
+            yield from self.of_corpus(record.manifest_sha256)
+
+    def of_corpus(self, manifest_sha256: str) -> Iterator[Check]:
+        """Every check of the manifest with this hash, under `corpus:`."""
+        found = find_frozen(self._project, manifest_sha256) if self._project is not None else None
+        if found is None:
+            yield Check("chain", True, f"manifest {manifest_sha256[:12]}… is not at hand: not followed to the sources")
+            return
+        yield Check("chain", True, f"to {found.name}" + (" and the sources" if self.sources else ""))
+        try:
+            report = verify_manifest(found, corpus=self._matching_corpus(found), sources=self.sources,
+                                     progress=self._progress)  # fmt: skip
+        except HrmbuildError as error:
+            yield Check("corpus", False, f"{error.what} ({error.where})" if error.where else error.what)
+            return
+        for check in report.checks:
+            yield replace(check, name=f"corpus: {check.name}")
+
+    def _matching_corpus(self, folder: Path) -> Path | None:
+        """The corpus only where this manifest is the current one: later ingests change nothing for older ones."""
+        if self._project is None or current_manifest(self._project) != folder:
+            return None
+        return self.corpus
+
+    def _run_of(self, project: Project, manifest: PackageManifest) -> Check:
+        for path in sorted(project.runs_folder.glob("*/run.json")):
+            record = _record_at(path.parent)
+            if record == manifest.run_config_sha256:
+                return _weights_check(path.parent, manifest)
+        return Check("run", True, f"run {manifest.run_config_sha256[:12]}… is not at hand")
+
+
+def _record_at(folder: Path) -> str | None:
+    try:
+        record = RunFolder(folder).record()
+    except InputError:
+        return None
+    return record.config_sha256 if record is not None else None
+
+
+def _weights_check(folder: Path, manifest: PackageManifest) -> Check:
+    try:
+        trained = read_finished_run(folder).result.ema_sha256
+    except HrmbuildError as error:
+        return Check("run", False, f"{folder.name}: {error.what}")
+    same = trained == manifest.trained_weights_sha256
+    told = "the packaged weights are its averaged weights" if same else "its averaged weights are others"
+    return Check("run", same, f"{folder.name}: {told}")
+
+
+def _prompt_check(project: Project, manifest: PackageManifest) -> Check:
+    same = project_templates(project).sha256(OPEN_BOOK) == manifest.prompt_template_sha256
+    told = "is the one that the model was trained with" if same else "is another than the model was trained with"
+    return Check("prompt template", same, f"{OPEN_BOOK} {told}")
