@@ -1,5 +1,5 @@
 # pyright: basic
-"""Does this folder hold what manifest.json says? Run: python check.py [FOLDER]. Needs Python 3.9 and pyarrow or duckdb.
+"""Does this folder hold what manifest.json says? Run: python check.py [FOLDER]. Needs Python 3.9 and pyarrow.
 
 It stands alone on purpose: it reads the formats as they are documented and shares no code with what wrote them.
 row = canonical JSON; id = SHA-256 of [condition, instruction, response]; leaf = H(00 row), by id;
@@ -11,6 +11,8 @@ import hashlib
 import json
 import pathlib
 import sys
+
+import pyarrow.parquet as parquet
 
 SPLITS = ("train", "dev", "test")
 
@@ -24,12 +26,6 @@ def canonical(value: object) -> bytes:
 
 
 def table(path: pathlib.Path, columns: list) -> list:
-    try:
-        import pyarrow.parquet as parquet
-    except ImportError:
-        import duckdb
-
-        return duckdb.execute(f"SELECT {', '.join(columns)} FROM read_parquet(?)", [str(path)]).fetchall()
     return list(zip(*(parquet.read_table(path, columns=[c])[c].to_pylist() for c in columns)))  # noqa: B905
 
 

@@ -122,24 +122,24 @@ def _check_label(project: Project, max_label: str | None) -> None:
 
 
 def _check_fresh(project: Project, corpus: Corpus, templates: Templates) -> None:
-    config = project.config
-    if not corpus.last_ingest() or not corpus.is_settled(labels=config.labels, seed=config.seed):
-        raise InputError(
-            "freeze.unsettled",
-            "the last ingest did not finish",
-            where=str(project.corpus_path),
-            why="duplicates and contradictions between its files were not looked at",
-            fix="run: hrmbuild ingest (it goes on where it stopped)",
-        )
+    """Settings first: whether a corpus is settled can only be asked under the settings that it was made with."""
     now, then = ingest_identity(project, templates), corpus.last_ingest()
     changed = [name for name in sorted(now) if now[name] != then.get(name)]
-    if changed:
+    if then and changed:
         words = {"code": "hrmbuild itself", "settings": project.config_path.name, "templates": "the templates"}
         raise InputError(
             "freeze.stale_corpus",
             f"{' and '.join(words[name] for name in changed)} changed since the last ingest",
             where=str(project.corpus_path),
             fix="run: hrmbuild ingest (only what is affected is done again)",
+        )
+    if not then or not corpus.is_settled(labels=project.config.labels, seed=project.config.seed):
+        raise InputError(
+            "freeze.unsettled",
+            "the last ingest did not finish",
+            where=str(project.corpus_path),
+            why="duplicates and contradictions between its files were not looked at",
+            fix="run: hrmbuild ingest (it goes on where it stopped)",
         )
 
 

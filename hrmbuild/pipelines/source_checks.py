@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hrmbuild.audit.checks import Check, named
 from hrmbuild.audit.pack_checks import PackContents
@@ -19,6 +19,12 @@ from hrmbuild.pipelines.progress import Progress
 from hrmbuild.readers.resolving import load_texts, resolve_in
 from hrmbuild.records.locator import Locator
 from hrmbuild.records.manifest import Manifest, SourceEntry
+
+_QUOTING = frozenset({"quoted", "absent"})
+"""Derivations whose occurrences hold words of the source; the others hold shown rows, or rules as they were rendered.
+A locator that counts no characters says where a record stands, not which words."""
+_RENDERED = "ruleset"
+"""Format of sources whose rules are never shown in the file's own words: parameters take their values first."""
 
 
 class _Quote(NamedTuple):
@@ -51,7 +57,8 @@ def check_sources(manifest: Manifest, pack: PackContents, folder: Path, *, progr
 
 
 def _quotes_check(pack: PackContents, intact: dict[str, SourceEntry], folder: Path) -> Check:
-    quotes = _quotes(pack)
+    rendered = {entry.source.sha256 for entry in intact.values() if entry.source.format == _RENDERED}
+    quotes = {sha256: found for sha256, found in _quotes(pack).items() if sha256 not in rendered}
     problems: list[str] = []
     n_looked_up = n_out_of_reach = 0
     for sha256 in sorted(quotes):
@@ -71,17 +78,12 @@ def _quotes(pack: PackContents) -> dict[str, list[_Quote]]:
     found: dict[str, dict[bytes, _Quote]] = {}
     for _, row in pack.rows:
         for one in row["occurrences"]:
-            if _is_quote(one["locator"]):
+            if row["derivation"] in _QUOTING and "char_from" in one["locator"]:
                 inputs = one.get("inputs", {})
                 key = canonical_json([one["locator"], one["text"], inputs.get(MASKS)])
                 quote = _Quote(Locator.model_validate(one["locator"]), one["text"], inputs)
                 found.setdefault(one["source_sha256"], {})[key] = quote
     return {sha256: [quotes[key] for key in sorted(quotes)] for sha256, quotes in found.items()}
-
-
-def _is_quote(locator: dict[str, Any]) -> bool:
-    """Words are quoted where a locator counts characters; lines and rows alone say where a record stands."""
-    return "char_from" in locator
 
 
 def _wrong_quotes(entry: SourceEntry, quotes: list[_Quote], folder: Path) -> Iterator[str]:

@@ -70,7 +70,7 @@ def _bytes_check(data: bytes) -> Check:
 
 def _digest_check(folder: Path, data: bytes) -> Check:
     problem = digest_problem(folder, data)
-    return Check(DIGEST_NAME, problem is None, problem or "names this manifest")
+    return Check(f"{MANIFEST_NAME} in {DIGEST_NAME}", problem is None, problem or "its SHA-256 is the one noted")
 
 
 def _outside(

@@ -1,0 +1,238 @@
+"""Verification: good manifests are intact; each kind of damage is named, and one never hides another."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from small_project import FILES, write_project
+
+from hrmbuild.audit.evidence import EVIDENCE_NAMES
+from hrmbuild.audit.manifest import read_manifest
+from hrmbuild.errors import InputError
+from hrmbuild.fingerprint import canonical_json, hash_file, sha256_hex
+from hrmbuild.pipelines.corpus_checks import compare_with_corpus
+from hrmbuild.pipelines.freeze import freeze
+from hrmbuild.pipelines.ingest import ingest
+from hrmbuild.pipelines.verify_manifest import verify_manifest
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with its frozen manifest in `frozen/`; tests copy it."""
+    folder = tmp_path_factory.mktemp("original")
+    project = write_project(folder)
+    ingest(project)
+    freeze(project, out=folder / "frozen")
+    return folder
+
+
+@pytest.fixture
+def folder(original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(original, tmp_path / "project"))
+
+
+def failed(folder: Path, *, deep: bool = False) -> list[str]:
+    report = verify_manifest(folder / "frozen", corpus=folder / "corpus.duckdb", sources=folder, deep=deep)
+    assert report.ok == report.intact == (not [check for check in report.checks if not check.ok])
+    return [check.name for check in report.checks if not check.ok]
+
+
+def run_checker(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", str(folder / "frozen" / "check.py")]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def edit_manifest(folder: Path, change: Callable[[dict[str, object]], object]) -> None:
+    """Change the manifest as a forger would: canonical bytes, and the digest file fits."""
+    path = folder / "frozen" / "manifest.json"
+    told = json.loads(path.read_bytes())
+    change(told)
+    path.write_bytes(canonical_json(told))
+    path.with_name("manifest.sha256").write_text(f"{hash_file(path)}  manifest.json\n")
+
+
+def edit_rows(folder: Path, change: Callable[[list[dict[str, object]]], object], name: str = "pairs.parquet") -> None:
+    path = folder / "frozen" / name
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    change(rows)
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+
+
+def test_a_good_manifest_is_intact_with_corpus_and_sources(folder: Path) -> None:
+    report = verify_manifest(folder / "frozen", corpus=folder / "corpus.duckdb", sources=folder, deep=True)
+    assert [check for check in report.checks if not check.ok] == []
+    names = [check.name for check in report.checks]
+    assert {"rows", "content_root", "roots", "counts", "token counts", "corpus", "sources", "quotes"} <= set(names)
+    assert (report.as_dict()["intact"], report.as_dict()["authentic"]) == (True, None)
+    assert run_checker(folder).returncode == 0
+    assert verify_manifest(folder / "frozen" / "manifest.json").ok
+
+
+@pytest.mark.parametrize("name", [*EVIDENCE_NAMES, "manifest.json", "manifest.sha256"])
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
+def test_flipping_any_byte_names_the_file(folder: Path, name: str, place: float) -> None:
+    path = folder / "frozen" / name
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * place)] ^= 1
+    path.write_bytes(data)
+    named = failed(folder)
+    assert any(name in check for check in named), named
+
+
+def test_missing_and_extra_files_are_named(folder: Path) -> None:
+    (folder / "frozen" / "salts.parquet").unlink()
+    (folder / "frozen" / "note.txt").write_text("hello")
+    (folder / "frozen" / "more").mkdir()
+    (folder / "frozen" / "more" / "x").write_text("x")
+    report = verify_manifest(folder / "frozen")
+    bad = {check.name: check.detail for check in report.checks if not check.ok}
+    assert bad["file salts.parquet"] == "missing" and bad["no extra file"] == "extra: more/x, note.txt"
+    assert set(bad) == {"file salts.parquet", "no extra file", "roots"}
+
+
+def change_response(rows: list[dict[str, object]]) -> None:
+    row = json.loads(str(rows[0]["row"]))
+    row["response"] += " Indeed."
+    rows[0]["row"] = canonical_json(row).decode()
+
+
+def swap_rows(rows: list[dict[str, object]]) -> None:
+    rows[0], rows[1] = rows[1], rows[0]
+
+
+def drop_row(rows: list[dict[str, object]]) -> None:
+    del rows[5]
+
+
+def repeat_row(rows: list[dict[str, object]]) -> None:
+    rows.insert(1, rows[0])
+
+
+def space_in_row(rows: list[dict[str, object]]) -> None:
+    rows[0]["row"] = str(rows[0]["row"]).replace(":", ": ", 1)
+
+
+def more_tokens(rows: list[dict[str, object]]) -> None:
+    rows[0]["response_tokens"] = 99
+
+
+def no_json(rows: list[dict[str, object]]) -> None:
+    rows[0]["row"] = "[1, 2"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (change_response, {"rows", "content_roots", "content_root", "roots", "counts"}),
+        (swap_rows, {"rows"}),
+        (drop_row, {"content_roots", "content_root", "roots", "counts"}),
+        (repeat_row, {"rows", "content_roots", "content_root", "roots", "counts"}),
+        (space_in_row, {"rows", "content_roots", "content_root", "roots", "counts"}),
+        (no_json, {"rows", "content_roots", "content_root", "roots", "counts"}),
+        (more_tokens, {"counts", "token counts"}),
+    ],
+)
+def test_altered_rows_are_found_by_every_check_they_break(
+    folder: Path, change: Callable[[list[dict[str, object]]], None], named: set[str]
+) -> None:
+    edit_rows(folder, change)
+    found = set(failed(folder, deep=True)) - {"file pairs.parquet", "corpus", "quotes"}
+    assert found == named
+    assert run_checker(folder).returncode == 1
+
+
+def test_an_altered_row_is_found_even_where_every_hash_was_made_to_fit(folder: Path) -> None:
+    edit_rows(folder, more_tokens)
+    digest = hash_file(folder / "frozen" / "pairs.parquet")
+    evidence = read_manifest(folder / "frozen").evidence
+    edit_manifest(folder, lambda told: told.update(evidence={**evidence, "pairs.parquet": digest}))
+    assert failed(folder, deep=True) == ["counts", "token counts"]
+
+
+def test_another_content_root_is_found(folder: Path) -> None:
+    edit_manifest(folder, lambda told: told.update(content_root="0" * 64))
+    assert failed(folder) == ["content_root"]
+    assert "content_root differs" in run_checker(folder).stdout
+
+
+def test_a_manifest_in_other_bytes_is_refused(folder: Path) -> None:
+    path = folder / "frozen" / "manifest.json"
+    path.write_bytes(json.dumps(json.loads(path.read_bytes()), indent=1).encode())
+    assert failed(folder) == ["manifest.json", "manifest.json in manifest.sha256"]
+    with pytest.raises(InputError, match="canonical") as caught:
+        read_manifest(folder / "frozen")
+    assert caught.value.code == "manifest.altered"
+
+
+def test_what_is_no_manifest_is_said_to_be_none(folder: Path) -> None:
+    path = folder / "frozen" / "manifest.json"
+    path.write_bytes(b'{"format":2}')
+    assert failed(folder) == ["manifest.json", "manifest.json in manifest.sha256"]
+    path.unlink()
+    with pytest.raises(InputError, match="no manifest here") as caught:
+        verify_manifest(folder / "frozen")
+    assert caught.value.code == "manifest.missing"
+
+
+def test_a_corpus_that_lost_or_altered_rows_is_named(folder: Path) -> None:
+    frozen = folder / "frozen"
+    assert compare_with_corpus(frozen, folder / "corpus.duckdb").is_empty
+    with duckdb.connect(str(folder / "corpus.duckdb")) as connection:
+        victim = str(connection.execute("SELECT id FROM pair ORDER BY id").fetchall()[0][0])
+        connection.execute("UPDATE candidate SET response = 'No.' WHERE pair_id = ?", [victim])
+    assert compare_with_corpus(frozen, folder / "corpus.duckdb").altered == (victim,)
+    (folder / "memos/storm.md").unlink()
+    ingest(write_project(folder, {}))
+    found = compare_with_corpus(frozen, folder / "corpus.duckdb")
+    assert found.missing and failed(folder) == ["corpus", "sources", "quotes"]
+
+
+def test_later_pairs_are_no_difference(folder: Path) -> None:
+    ingest(write_project(folder, {"memos/new.md": FILES["memos/storm.md"].replace("Talheim", "Ostheim")}))
+    found = compare_with_corpus(folder / "frozen", folder / "corpus.duckdb")
+    assert found.is_empty and found.n_later > 0
+    assert failed(folder) == []
+
+
+def test_altered_and_missing_sources_are_named_and_other_quotes_still_checked(folder: Path) -> None:
+    (folder / "memos/storm.md").unlink()
+    (folder / "policies/travel.md").write_text("something else")
+    report = verify_manifest(folder / "frozen", sources=folder)
+    bad = {check.name: check.detail for check in report.checks if not check.ok}
+    assert bad["sources"] == "missing: memos/storm.md; altered: policies/travel.md"
+    assert "stand in files that are missing or altered" in bad["quotes"]
+
+
+def test_a_quote_that_stands_elsewhere_is_found(folder: Path) -> None:
+    # The forger changes the source and its hash, so that only reading the words again can tell.
+    path = folder / "policies/travel.md"
+    old = hash_file(path)
+    path.write_text(path.read_text().replace("14 days", "15 days"))
+    new = hash_file(path)
+
+    def rehash(rows: list[dict[str, object]]) -> None:
+        for row in rows:
+            row["row"] = str(row["row"]).replace(old, new)
+
+    edit_rows(folder, rehash)
+    edit_manifest(folder, lambda told: told.update(json.loads(json.dumps(told).replace(old, new))))
+    report = verify_manifest(folder / "frozen", sources=folder)
+    bad = {check.name: check.detail for check in report.checks if not check.ok}
+    assert "sources" not in bad and "policies/travel.md, line" in bad["quotes"]
+
+
+def test_the_digest_file_is_what_sha256sum_reads(folder: Path) -> None:
+    frozen = folder / "frozen"
+    assert (
+        frozen / "manifest.sha256"
+    ).read_text() == f"{sha256_hex((frozen / 'manifest.json').read_bytes())}  manifest.json\n"
