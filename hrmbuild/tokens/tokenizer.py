@@ -79,6 +79,10 @@ class TextTokenizer:
         """Entries, control tokens included, before padding."""
         return self._tokenizer.get_vocab_size()
 
+    def entries(self) -> dict[str, int]:
+        """Every entry with its id: equal where equal ids mean equal tokens."""
+        return self._tokenizer.get_vocab(with_added_tokens=True)
+
     def encode(self, text: str) -> list[int]:
         """Content ids; no control token."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids

@@ -76,6 +76,10 @@ class Ranks:
         """Whether the flag is set on any rank."""
         return flag if self.count == 1 else bool(self.total(torch.tensor(int(flag), device=self.device)) > 0)
 
+    def main_first(self) -> AbstractContextManager[object]:
+        """The main rank runs the block while the others wait; then they run it and find what it left."""
+        return self._accelerator.main_process_first()
+
     def wait(self) -> None:
         """Until every rank is here."""
         self._accelerator.wait_for_everyone()

@@ -57,12 +57,15 @@ class RunFolder:
         return _read(self.result_json, RunResult)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder against other processes; a kill releases it.
+    def locked(self, wanted: bool = True) -> Iterator[None]:
+        """Hold the folder against other processes; a kill releases it. Ranks that write nothing do not want it.
 
         Raises:
             UsageError: `train.run_locked`: another process trains here.
         """
+        if not wanted:
+            yield
+            return
         with disk_errors(self.lock):
             self.path.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)

@@ -1,0 +1,138 @@
+"""What a run trains on: a frozen corpus, checked against its own hashes and the living corpus, as token files.
+
+Owns the refusals that come before training. It must not know models. Training reads the evidence pack and never the
+database: later ingests change nothing for an older manifest, unless they took away or altered what it stands on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hrmbuild.audit.evidence import SALTS_NAME, TOKENIZER_NAME, read_evidence, read_rows
+from hrmbuild.audit.manifest import load_manifest_bytes, manifest_folder, read_manifest
+from hrmbuild.audit.merkle import leaf
+from hrmbuild.audit.rows import row_bytes
+from hrmbuild.config.loading import Project
+from hrmbuild.errors import InputError
+from hrmbuild.fingerprint import hash_file, sha256_hex
+from hrmbuild.pipelines.freeze import freeze
+from hrmbuild.pipelines.manifests import current_manifest
+from hrmbuild.pipelines.progress import Progress
+from hrmbuild.records.manifest import Manifest
+from hrmbuild.records.pair import SPLITS, Split
+from hrmbuild.store.corpus import Corpus
+from hrmbuild.tokens.files import TokenData, TokenRow, folder_name, open_token_files, write_token_files
+from hrmbuild.tokens.tokenizer import TextTokenizer, load_tokenizer
+
+
+@dataclass(frozen=True)
+class FrozenCorpus:
+    """A manifest that was checked, with its folder."""
+
+    folder: Path
+    manifest: Manifest
+    manifest_sha256: str
+    tokenizer: TextTokenizer
+
+
+def frozen_corpus(project: Project, *, manifest: Path | None, corpus: Path | None, progress: Progress) -> FrozenCorpus:
+    """The given manifest, else the current one, else a new one; checked.
+
+    Raises:
+        InputError: `manifest.*`, `evidence.altered`, `train.corpus_mismatch`, or what freezing raises.
+    """
+    folder = manifest_folder(manifest) if manifest else current_manifest(project)
+    if folder is None:
+        folder = freeze(project, progress=progress).folder
+        progress.message(f"no manifest yet: froze the corpus into {folder}")
+    frozen = read_manifest(folder)
+    progress.message(f"manifest {folder.name}, content root {frozen.content_root}")
+    _check_evidence(folder, frozen)
+    beside = corpus or (project.corpus_path if project.corpus_path.is_file() else None)
+    if beside is not None:
+        progress.stage("compare with the corpus", total=sum(n.pairs for n in frozen.splits.values()), unit="pairs")
+        _check_corpus(folder, beside, progress)
+    data = load_manifest_bytes(folder)
+    return FrozenCorpus(folder, frozen, sha256_hex(data), load_tokenizer(folder / TOKENIZER_NAME))
+
+
+def _check_evidence(folder: Path, manifest: Manifest) -> None:
+    """Every file that the manifest lists, by hash; the salts may be kept elsewhere."""
+    for name, expected in sorted(manifest.evidence.items()):
+        path = folder / name
+        if name == SALTS_NAME and not path.exists():
+            continue
+        if not path.is_file() or hash_file(path) != expected:
+            raise InputError(
+                "evidence.altered",
+                "this file is not the one that was frozen"
+                if path.is_file()
+                else "this file of the manifest is missing",
+                where=str(path),
+                why="what is trained on must be what the manifest says",
+                fix="restore the folder, or run: hrmbuild freeze",
+            )
+
+
+def _check_corpus(folder: Path, path: Path, progress: Progress) -> None:
+    """Every row of the manifest stands in the corpus, unaltered; rows that came later do not matter."""
+    with Corpus.open(path, read_only=True) as corpus:
+        for split in SPLITS:
+            frozen = _counted(((row.id, row.leaf) for row in read_evidence(folder, split)), progress)
+            living = ((pair.id, leaf(row_bytes(pair)).hex()) for pair in corpus.pairs(split))
+            gone = _first_gone(frozen, living)
+            if gone is not None:
+                raise InputError(
+                    "train.corpus_mismatch",
+                    f"pair {gone[:12]} of the manifest is missing from the corpus, or was altered there",
+                    where=str(path),
+                    why=f"the corpus changed after {folder.name} was frozen",
+                    fix="run: hrmbuild freeze, then train again (or name an older corpus with --corpus)",
+                )
+
+
+def _counted(rows: Iterator[tuple[str, str]], progress: Progress) -> Iterator[tuple[str, str]]:
+    for row in rows:
+        progress.advance()
+        yield row
+
+
+def _first_gone(frozen: Iterator[tuple[str, str]], living: Iterator[tuple[str, str]]) -> str | None:
+    """Id of the first frozen row that is not among the living ones; both are ordered by id."""
+    other = next(living, None)
+    for row in frozen:
+        while other is not None and other[0] < row[0]:
+            other = next(living, None)
+        if other != row:
+            return row[0]
+    return None
+
+
+def token_data(project: Project, frozen: FrozenCorpus, *, progress: Progress) -> TokenData:
+    """The corpus as token files under `token-files/`: opened where they are good, else written."""
+    manifest, tokenizer = frozen.manifest, frozen.tokenizer
+    root, digest = manifest.content_root, tokenizer.sha256
+    folder = project.work / "token-files" / folder_name(root, digest)
+    if folder.is_dir():
+        try:
+            return open_token_files(folder, content_root=root, tokenizer_sha256=digest)
+        except InputError as error:
+            progress.message(f"{error.where}: {error.what}; the token files are written again from the manifest")
+    progress.stage("encode", total=sum(count.pairs for count in manifest.splits.values()), unit="pairs")
+    write_token_files(
+        {split: _token_rows(frozen.folder, split) for split in SPLITS},
+        tokenizer,
+        content_root=root,
+        sources=[entry.source.sha256 for entry in manifest.sources],
+        folder=folder,
+        on_pairs=progress.advance,
+    )
+    return open_token_files(folder, content_root=root, tokenizer_sha256=digest)
+
+
+def _token_rows(folder: Path, split: Split) -> Iterator[TokenRow]:
+    for row in read_rows(folder, split):
+        source = row["occurrences"][0]["source_sha256"]
+        yield TokenRow(row["id"], source, row["condition"], row["instruction"], row["response"])

@@ -1,0 +1,190 @@
+"""From settings and flags to a run's resolved config: no `auto` is left, and every default is decided here.
+
+Owns the resolution and the list of pairs over the context. It must not train.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+import numpy as np
+
+from hrmbuild.config.loading import Project
+from hrmbuild.config.model import VOCAB_MULTIPLE
+from hrmbuild.config.presets import PRESETS, Preset
+from hrmbuild.config.project import TrainConfig
+from hrmbuild.errors import AnswerIsNoError, UsageError
+from hrmbuild.pipelines.train_corpus import FrozenCorpus
+from hrmbuild.records.run import RunConfig
+from hrmbuild.tokens.batch import Int64s
+from hrmbuild.tokens.files import TokenData
+from hrmbuild.tokens.plan import EpochPlan, PlanKey, epoch_plan, step_shape
+from hrmbuild.training.feed import trained_slots
+from hrmbuild.training.schedules import ema_decay, warm_up_steps
+
+EVALUATIONS_A_RUN = 10
+CHECKPOINTS_A_RUN = 5
+MOST_TOO_LONG = 0.01
+"""Share of the train pairs that may exceed the context; above it the corpus is not what the model would learn."""
+OWN_FINAL_LR_FRACTION = 0.1
+"""Cosine decay of our own small presets: a run of minutes ends far from where a constant rate would average out."""
+PAPER_HEAD_DIM = 128
+"""All of the paper's presets have it, and keep their rate constant; none of ours has it."""
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What the command line may set over the file."""
+
+    preset: str | None = None
+    steps: int | None = None
+    arch: str | None = None
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch of a run holds."""
+
+    repeats: Int64s | None
+    """[n_pairs of train]; None: every pair once."""
+    repeats_by_source: dict[str, int]
+    n_pairs: int
+    """Pairs that are trained on."""
+    n_tokens: int
+    """Slots they fill, repeats counted."""
+    n_steps: int
+    """Steps of the first epoch."""
+    too_long: dict[str, int]
+    """Pairs over the context by source path."""
+
+
+def train_settings(project: Project, flags: Flags) -> TrainConfig:
+    """The file's settings with the flags over them.
+
+    Raises:
+        UsageError: `train.unknown_preset`, `train.unknown_arch`, `train.unknown_attention`.
+    """
+    given = {name: value for name, value in vars(flags).items() if value is not None}
+    settings = project.config.train
+    known: dict[str, tuple[str, ...]] = {
+        "preset": tuple(PRESETS),
+        "arch": ("hrm", "transformer", "trm", "ut", "rins"),
+        "attention": ("auto", "dense", "rows", "sdpa", "flex", "varlen"),
+    }
+    wanted = settings.model_dump() | given
+    for name, choices in known.items():
+        _check_choice(name, wanted[name], choices, flag=name in given, project=project)
+    return TrainConfig(**wanted)
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...], *, flag: bool, project: Project) -> None:
+    if value in choices:
+        return
+    nearest = difflib.get_close_matches(value, choices, n=1)
+    raise UsageError(
+        f"train.unknown_{name}",
+        f"{value!r} is no {name}",
+        where=f"--{name}" if flag else f"{project.config_path.name}: train.{name}",
+        fix=f"did you mean {nearest[0]!r}?" if nearest else f"choose one of: {', '.join(choices)}",
+    )
+
+
+def plan_epoch(project: Project, frozen: FrozenCorpus, data: TokenData, settings: TrainConfig) -> Epoch:
+    """Which pairs an epoch shows, how often, and in how many steps.
+
+    Raises:
+        AnswerIsNoError: `train.too_long_for_context`: more than 1 % of the pairs; `train.nothing_fits`.
+        UsageError: `train.batch_too_small`: a pair is longer than a bin.
+    """
+    preset, train = PRESETS[settings.preset], data.splits["train"]
+    slots = trained_slots(train, preset.context_tokens)
+    too_long = _too_long(frozen, data, slots)
+    _check_too_long(too_long, n_pairs=train.n_pairs, preset=preset)
+    by_source = _repeats_by_source(project, frozen)
+    repeats = _repeats(by_source, data)
+    plan = _first_epoch(frozen, slots, repeats, settings=settings)
+    counted = slots if repeats is None else slots * repeats
+    return Epoch(repeats, by_source, int((slots > 0).sum()), int(counted.sum()), plan.n_steps, too_long)
+
+
+def _too_long(frozen: FrozenCorpus, data: TokenData, slots: Int64s) -> dict[str, int]:
+    counts = np.bincount(data.splits["train"].source_numbers[slots == 0], minlength=len(data.files.sources))
+    paths = {entry.source.sha256: entry.source.path for entry in reversed(frozen.manifest.sources)}
+    found = {paths[sha]: int(n) for sha, n in zip(data.files.sources, counts, strict=True) if n}
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _check_too_long(too_long: dict[str, int], *, n_pairs: int, preset: Preset) -> None:
+    n = sum(too_long.values())
+    if n <= MOST_TOO_LONG * n_pairs:
+        return
+    listed = "; ".join(f"{path}: {count:,}" for path, count in too_long.items())
+    larger = [p.name for p in PRESETS.values() if p.context_tokens > preset.context_tokens]
+    raise AnswerIsNoError(
+        "train.too_long_for_context",
+        f"{n:,} of {n_pairs:,} pairs have more than the {preset.context_tokens:,} tokens of {preset.name}'s context",
+        where=f"--preset {preset.name}",
+        why=f"by source: {listed}",
+        fix=(f"take a preset with a longer context ({', '.join(larger[:3])}), " if larger else "")
+        + "or show shorter texts with the questions; up to 1 % is left out and counted",
+    )
+
+
+def _repeats_by_source(project: Project, frozen: FrozenCorpus) -> dict[str, int]:
+    """Repeats above one, by the hash of the file; entries are found by the line that declared them."""
+    declared = {project.declared_by(entry): source.repeat for entry, source in enumerate(project.config.sources)}
+    found = {entry.source.sha256: declared.get(entry.source.declared_by, 1) for entry in frozen.manifest.sources}
+    return {sha: repeat for sha, repeat in sorted(found.items()) if repeat > 1}
+
+
+def _repeats(by_source: dict[str, int], data: TokenData) -> Int64s | None:
+    if not by_source:
+        return None
+    by_number = np.array([by_source.get(sha, 1) for sha in data.files.sources], dtype=np.int64)
+    return by_number[data.splits["train"].source_numbers]
+
+
+def _first_epoch(frozen: FrozenCorpus, slots: Int64s, repeats: Int64s | None, *, settings: TrainConfig) -> EpochPlan:
+    shape = step_shape(settings.batch_tokens or PRESETS[settings.preset].batch_tokens)
+    if slots.max(initial=0) > shape.bin_tokens:
+        raise UsageError(
+            "train.batch_too_small",
+            f"a pair of {slots.max():,} tokens does not fit into a step of {shape.tokens:,}",
+            where="train.batch_tokens",
+            fix=f"set train.batch_tokens to at least {slots.max():,}",
+        )
+    key = PlanKey(frozen.manifest.content_root, frozen.tokenizer.sha256, settings.seed, 0)
+    return epoch_plan(key, slots, shape=shape, repeats=repeats)
+
+
+def resolve(
+    settings: TrainConfig, frozen: FrozenCorpus, epoch: Epoch, *, dtype: str, init_sha256: str | None
+) -> RunConfig:
+    """The run's config; `dtype` is what `auto` came to."""
+    preset = PRESETS[settings.preset]
+    steps = settings.steps or max(1, round(settings.epochs * epoch.n_steps))
+    shape = step_shape(settings.batch_tokens or preset.batch_tokens)
+    vocab_size = -(-frozen.tokenizer.vocab_size // VOCAB_MULTIPLE) * VOCAB_MULTIPLE
+    default_final = 1.0 if preset.head_dim == PAPER_HEAD_DIM else OWN_FINAL_LR_FRACTION
+    return RunConfig(
+        preset=preset.name,
+        model=preset.model_config_for(vocab_size, arch=settings.arch),
+        content_root=frozen.manifest.content_root,
+        tokenizer_sha256=frozen.tokenizer.sha256,
+        steps=steps,
+        batch_tokens=shape.tokens,
+        bins=shape.bins,
+        learning_rate=settings.learning_rate or preset.learning_rate,
+        warm_up_steps=warm_up_steps(steps),
+        final_lr_fraction=default_final if settings.final_lr_fraction is None else settings.final_lr_fraction,
+        ema_decay=ema_decay(steps),
+        seed=settings.seed,
+        dtype="bfloat16" if dtype == "bfloat16" else "float32",
+        eval_every_steps=settings.eval_every_steps or -(-steps // EVALUATIONS_A_RUN),
+        eval_pairs=settings.eval_pairs,
+        checkpoint_every_steps=settings.checkpoint_every_steps or -(-steps // CHECKPOINTS_A_RUN),
+        keep_checkpoints=settings.keep_checkpoints,
+        repeats=epoch.repeats_by_source,
+        init_weights_sha256=init_sha256,
+    )
