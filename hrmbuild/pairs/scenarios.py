@@ -1,10 +1,10 @@
 """Cases for rules: at, just below and just above each threshold, at exceptions, overlaps and gaps, and uniform ones.
 
 Owns which cases are drawn. The decision cells of a variant (an interval between thresholds, or a category, for each
-fact that rules read) are evaluated first. Cases are then drawn in layers, deciding rule, cell, value, each with the same
-chance, so that rare exceptions and the default are met as often as common rules and no outcome drowns the others; as
-written, every cell is visited before that. (Balanced by outcome, a pilot met the default too rarely to learn it.) What
-a case's outcome is, DuckDB says again for the case itself. It must not render text.
+fact that rules read) are evaluated first. Cases are then drawn in layers, deciding rule, cell, value, each with the
+same chance, so that rare exceptions and the default are met as often as common rules and no outcome drowns the others;
+as written, every cell is visited before that. (Balanced by outcome, a pilot met the default too rarely to learn it.)
+What a case's outcome is, DuckDB says again for the case itself. It must not render text.
 """
 
 from __future__ import annotations
