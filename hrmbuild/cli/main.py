@@ -89,9 +89,7 @@ def _usage_error(error: TyperException, *, as_json: bool) -> int:
 
 def _report_bug(*, as_json: bool) -> int:
     trace = traceback.format_exc()
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="hrmbuild-bug-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
+    with tempfile.NamedTemporaryFile("w", prefix="hrmbuild-bug-", suffix=".log", delete=False, encoding="utf-8") as log:
         log.write(trace)
     last = trace.strip().splitlines()[-1]
     fix = f"please report it with {Path(log.name)}"

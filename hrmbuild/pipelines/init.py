@@ -66,4 +66,3 @@ def _example_files() -> dict[str, bytes]:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     contents = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
     return contents | {".gitignore": IGNORED.encode()}
-

@@ -1,0 +1,91 @@
+"""`ingest`, `freeze` and `verify`: from sources to a manifest, and the check of whatever was made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hrmbuild.cli.options import ConfigOption, SourcesOption, WorkOption, project_of
+from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit
+from hrmbuild.config.loading import find_config
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command()(ingest)
+    app.command()(freeze)
+    app.command()(verify)
+
+
+def ingest(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would come out; write nothing.")] = False,
+    preview: Annotated[int, typer.Option("--preview", min=0, help="Show N pairs a source; write nothing.")] = 0,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when a file was quarantined.")] = False,
+    config: ConfigOption = None,
+    sources: SourcesOption = None,
+    work: WorkOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Sources to records to pairs to gates to the corpus; only what changed is done again."""
+    from hrmbuild.cli.render import ingest_lines
+    from hrmbuild.pipelines.ingest import ingest as run
+
+    progress = TerminalProgress()
+    project = project_of(config, sources, work)
+    report = run(project, dry_run=dry_run, preview=preview, strict=strict, progress=progress)
+    progress.close()
+    emit(report, ingest_lines(report), as_json=as_json)
+    if report.exit_status:
+        raise typer.Exit(report.exit_status)
+
+
+def freeze(
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder of the manifest; default: manifests/ROOT.")
+    ] = None,
+    max_label: Annotated[
+        str | None, typer.Option("--max-label", metavar="LABEL", help="Leave out pairs with a higher label; counted.")
+    ] = None,
+    config: ConfigOption = None,
+    sources: SourcesOption = None,
+    work: WorkOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """A manifest of exactly what may be trained on, its tokenizer, and its evidence pack."""
+    from hrmbuild.cli.render import freeze_lines
+    from hrmbuild.pipelines.freeze import freeze as run
+
+    progress = TerminalProgress()
+    report = run(project_of(config, sources, work), out=out, max_label=max_label, progress=progress)
+    progress.close()
+    emit(report, freeze_lines(report), as_json=as_json)
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A manifest, a run or a package.")],
+    sources: Annotated[
+        Path | None,
+        typer.Option("--sources", metavar="DIR", help="The sources' folder: checks their bytes and quotes."),
+    ] = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option("--corpus", metavar="FILE", help="The corpus; default: the project's, where there is one."),
+    ] = None,
+    config: ConfigOption = None,
+    work: WorkOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Recompute all that can be recomputed; every missing, extra or altered thing is named."""
+    from hrmbuild.cli.render import verify_lines
+    from hrmbuild.pipelines.verify import verify as run
+
+    has_project = config is not None or find_config(Path.cwd()) is not None
+    project = project_of(config, sources, work) if has_project else None
+    progress = TerminalProgress()
+    report = run(path, project=project, corpus=corpus, sources=sources, progress=progress)
+    progress.close()
+    emit(report, verify_lines(report), as_json=as_json)
+    if not report.ok:
+        raise typer.Exit(1)

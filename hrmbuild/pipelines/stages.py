@@ -1,0 +1,134 @@
+"""Where a project stands: each stage fresh, stale or missing, and the next command. `hrmbuild` alone shows it.
+
+Owns the questions that tell whether a stage's product is that of its inputs as they are now. It must not change
+anything, and it must not trust a time stamp: only hashes decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hrmbuild.audit.manifest import load_manifest_bytes
+from hrmbuild.config.loading import Project
+from hrmbuild.fingerprint import sha256_hex
+from hrmbuild.packaging.card import card_owner
+from hrmbuild.pipelines.freeze import is_frozen_as
+from hrmbuild.pipelines.identity import project_templates
+from hrmbuild.pipelines.manifests import current_manifest
+from hrmbuild.pipelines.package import default_folder
+from hrmbuild.pipelines.source_files import find_files
+from hrmbuild.pipelines.train_settings import Flags, settings_sha256, train_settings
+from hrmbuild.pipelines.units import plan_units
+from hrmbuild.store.corpus import Corpus
+from hrmbuild.training.run_folder import RunFolder
+
+State = Literal["fresh", "stale", "missing"]
+STAGES = ("ingest", "freeze", "train", "package")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage's product against its inputs."""
+
+    name: str
+    state: State
+    detail: str
+    """Why, in a few words."""
+
+    def as_dict(self) -> dict[str, str]:
+        """The stage as `--json` shows it."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class StagesReport:
+    """All stages in their order."""
+
+    stages: tuple[Stage, ...]
+    next_command: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The keys of `hrmbuild --json`."""
+        return {"stages": [stage.as_dict() for stage in self.stages], "next": self.next_command}
+
+
+NO_PROJECT = StagesReport((), "hrmbuild init DIR --demo")
+
+
+def project_stages(project: Project, flags: Flags | None = None) -> StagesReport:
+    """Look at every stage; one behind a stage that is not fresh is not fresh either."""
+    flags = flags or Flags()
+    stages = [ingest_stage(project)]
+    stages.append(_behind(stages[-1], freeze_stage(project)))
+    stages.append(_behind(stages[-1], train_stage(project, flags)))
+    stages.append(_behind(stages[-1], package_stage(project, flags)))
+    waiting = next((stage.name for stage in stages if stage.state != "fresh"), None)
+    return StagesReport(tuple(stages), f"hrmbuild {waiting}" if waiting else 'hrmbuild ask "…", or hrmbuild eval')
+
+
+def _behind(before: Stage, stage: Stage) -> Stage:
+    if before.state == "fresh" or stage.state != "fresh":
+        return stage
+    return Stage(stage.name, "stale", f"{before.name} is {before.state}")
+
+
+def ingest_stage(project: Project) -> Stage:
+    """Whether the corpus holds exactly what its sources, settings and templates give."""
+    plan = plan_units(project, find_files(project), project_templates(project))
+    if not project.corpus_path.is_file():
+        return Stage("ingest", "missing", f"{len(plan.units)} sources to read" if plan.units else "no source found")
+    with Corpus.open(project.corpus_path, read_only=True) as corpus:
+        stored = corpus.unit_keys()
+        settled = corpus.is_settled(labels=project.config.labels, seed=project.config.seed)
+        n_pairs = corpus.n_pairs()
+    n_changed = len(plan.outdated(stored)) + len(plan.vanished(stored))
+    if n_changed or not settled:
+        return Stage("ingest", "stale", f"{n_changed} sources changed" if n_changed else "the last ingest was cut off")
+    return Stage("ingest", "fresh", f"{n_pairs:,} pairs from {len(stored)} sources")
+
+
+def freeze_stage(project: Project) -> Stage:
+    """Whether the current manifest is that of the corpus as it stands."""
+    folder = current_manifest(project)
+    if folder is None:
+        return Stage("freeze", "missing", "no manifest yet")
+    fresh = project.corpus_path.is_file() and is_frozen_as(project, folder)
+    return Stage("freeze", "fresh" if fresh else "stale", f"manifests/{folder.name}")
+
+
+def finished_run(project: Project, flags: Flags) -> RunFolder | None:
+    """The finished run of the current manifest with the settings as they are now."""
+    manifest = current_manifest(project)
+    if manifest is None or not project.runs_folder.is_dir():
+        return None
+    wanted = (sha256_hex(load_manifest_bytes(manifest)), settings_sha256(train_settings(project, flags)))
+    for path in sorted(project.runs_folder.iterdir()):
+        folder = RunFolder(path)
+        record = folder.record()
+        same = record is not None and (record.manifest_sha256, record.settings_sha256) == wanted
+        if same and folder.result() is not None:
+            return folder
+    return None
+
+
+def train_stage(project: Project, flags: Flags) -> Stage:
+    """Whether a run of the current manifest with these settings is finished."""
+    run = finished_run(project, flags)
+    if run is not None:
+        return Stage("train", "fresh", f"runs/{run.path.name}")
+    others = project.runs_folder.is_dir() and any(project.runs_folder.iterdir())
+    return Stage("train", "stale" if others else "missing", "no finished run of this manifest with these settings")
+
+
+def package_stage(project: Project, flags: Flags) -> Stage:
+    """Whether that run is packaged."""
+    run = finished_run(project, flags)
+    record = run.record() if run else None
+    if record is not None and project.config.model is not None:
+        owner = card_owner(project.config.model.model_dump())
+        folder = default_folder(project, owner, config_sha256=record.config_sha256)
+        if (folder / "manifest.json").is_file():
+            return Stage("package", "fresh", f"packages/{folder.name}")
+    others = project.packages_folder.is_dir() and any(project.packages_folder.iterdir())
+    return Stage("package", "stale" if others else "missing", "no package of that run")
