@@ -248,7 +248,13 @@ def _headings(shelf: _Shelf) -> Iterator[Question]:
     for clause, sentence, question in heading_answers(shelf.document, shelf.clauses):
         said = sentence.text
         draft = _draft(
-            shelf, clause, sentence, "question", answer=_text(said), said=said.rstrip("."), question=question
+            shelf,
+            clause,
+            sentence,
+            "question",
+            answer=_text(said.rstrip(".")),
+            said=said.rstrip("."),
+            question=question,
         )
         others = tuple(c.piece for c in shelf.clauses if c.piece.heading != clause.piece.heading)
         yield Question(replace(draft, distractors=others, response=said), (said, question), "this")

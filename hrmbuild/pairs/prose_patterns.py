@@ -70,6 +70,10 @@ _BAD_ACTION = re.compile(r"[:;\"“”\[\]|*_`]|\b(which|e\.g|i\.e|etc)\b")
 _IF = re.compile(r"^((?:If|When|Where|Once)\s[^,:;]{8,120}),\s+(?:then\s+)?(.+)$")
 
 
+_ADVERB = re.compile(r"(?!(?:fly|apply|supply|reply|rely|comply|multiply)$)\w+ly$")
+"""`may periodically revise`: what happens now and then, more often than what is permitted."""
+
+
 def find_norm(sentence: str) -> Norm | None:
     """The duty, permission or prohibition that a whole sentence states."""
     condition = None
@@ -107,7 +111,7 @@ def _is_action(text: str, *, modal: str) -> bool:
     words = text.split()
     if not 2 <= len(words) <= 26 or not words[0].islower() or words[0] in ("also", "not", "only", "either"):
         return False
-    if (modal.startswith("may") and words[0] in _EPISTEMIC) or words[0].endswith("ly"):
+    if (modal.startswith("may") and words[0] in _EPISTEMIC) or _ADVERB.match(words[0]):
         return False
     if words[0] == "be" and (modal == "may not" or not _PASSIVE.match(words[1])):
         return False  # "may not be supported" tells what is possible as often as what is forbidden
@@ -164,7 +168,7 @@ def find_deadline(norm: Norm) -> Deadline | None:
     if norm.force != "required" or not found or norm.action[: found.start()].rstrip().endswith((",", "and", "or")):
         return None
     action = norm.action[: found.start()].rstrip()
-    return Deadline(action, found.group()) if len(action.split()) >= 2 else None
+    return Deadline(action, found.group()) if action else None
 
 
 _EXCEPTION = re.compile(
@@ -196,7 +200,7 @@ _UNIT = (
 _THRESHOLD = re.compile(
     r"\b(?:above|over|below|under|more than|less than|fewer than|at least|at most|up to|not exceed|exceeds?|exceeding|"
     r"no more than|no less than|maximum of|minimum of|within)\s+"
-    rf"(?P<figure>(?P<currency>[$€£])?(?P<number>\d+(?:,\d{3})*(?:\.\d+)?)(?:\s(?P<scale>thousand|million|billion))?"
+    rf"(?P<figure>(?P<currency>[$€£])?(?P<number>\d+(?:,\d{{3}})*(?:\.\d+)?)(?:\s(?P<scale>thousand|million|billion))?"
     rf"(?:\s?(?P<unit>{_UNIT})(?!\w))?)"
 )
 _SYMBOLS = {"$": "USD", "€": "EUR", "£": "GBP"}
