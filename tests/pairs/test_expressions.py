@@ -148,25 +148,25 @@ def test_the_sql_that_is_run_is_ours_and_not_the_owners(connection: duckdb.DuckD
     shares=st.integers(1, 50),
     decimals=st.integers(0, 6),
 )
-def test_quotients_are_exact_and_round_half_away_from_zero(cents: int, shares: int, decimals: int) -> None:
-    with duckdb.connect() as connection:
-        text = f"round(amount / shares, {decimals})"
-        node = parse_amount(text, columns=COLUMNS, connection=connection, where=WHERE)
-        amount = Decimal(cents) / 100
-        values = f"CAST('{amount}' AS DECIMAL(5, 2)) AS amount, CAST({shares} AS DECIMAL(2, 0)) AS shares"
-        found = connection.execute(f"SELECT {to_sql(node)} FROM (SELECT {values})").fetchall()[0][0]
+def test_quotients_are_exact_and_round_half_away_from_zero(
+    connection: duckdb.DuckDBPyConnection, cents: int, shares: int, decimals: int
+) -> None:
+    text = f"round(amount / shares, {decimals})"
+    node = parse_amount(text, columns=COLUMNS, connection=connection, where=WHERE)
+    amount = Decimal(cents) / 100
+    values = f"CAST('{amount}' AS DECIMAL(5, 2)) AS amount, CAST({shares} AS DECIMAL(2, 0)) AS shares"
+    found = connection.execute(f"SELECT {to_sql(node)} FROM (SELECT {values})").fetchall()[0][0]
     assert found == (amount / shares).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
 
 
 @settings(max_examples=40, deadline=None)
 @given(cents=st.integers(-99999, 99999), days=st.integers(0, 400))
-def test_sums_and_products_stay_exact(cents: int, days: int) -> None:
-    with duckdb.connect() as connection:
-        node = parse_amount(
-            "round(amount * days * 0.15 - least(days, 9.99), 2)", columns=COLUMNS, connection=connection, where=WHERE
-        )
-        amount = Decimal(cents) / 100
-        values = f"CAST('{amount}' AS DECIMAL(5, 2)) AS amount, CAST({days} AS DECIMAL(3, 0)) AS days"
-        found = connection.execute(f"SELECT {to_sql(node)} FROM (SELECT {values})").fetchall()[0][0]
+def test_sums_and_products_stay_exact(connection: duckdb.DuckDBPyConnection, cents: int, days: int) -> None:
+    node = parse_amount(
+        "round(amount * days * 0.15 - least(days, 9.99), 2)", columns=COLUMNS, connection=connection, where=WHERE
+    )
+    amount = Decimal(cents) / 100
+    values = f"CAST('{amount}' AS DECIMAL(5, 2)) AS amount, CAST({days} AS DECIMAL(3, 0)) AS days"
+    found = connection.execute(f"SELECT {to_sql(node)} FROM (SELECT {values})").fetchall()[0][0]
     exact = amount * days * Decimal("0.15") - min(Decimal(days), Decimal("9.99"))
     assert found == exact.quantize(Decimal("0.01"), ROUND_HALF_UP)

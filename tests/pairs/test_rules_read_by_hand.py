@@ -23,8 +23,8 @@ CATEGORIES = {
 }
 FLAGS = {
     "home-claims": ("photos", "photos", "no photos"),
-    "premium-refunds": ("claim made", "claim made", "no claim"),
-    "travel-expenses": ("client pays", "client pays", "we pay"),
+    "premium-refunds": ("claim", "claim made", "no claim"),
+    "travel-expenses": ("payer", "client pays", "we pay"),
 }
 GRID = range(10, 100, 5)
 Case = dict[str, object]
