@@ -1,0 +1,76 @@
+# pyright: basic
+"""Does this folder hold what manifest.json says? Run: python check.py [FOLDER]. Needs Python 3.9 and pyarrow.
+
+It stands alone on purpose: it reads the formats as they are documented and shares no code with what wrote them.
+row = canonical JSON; id = SHA-256 of [condition, instruction, response]; leaf = H(00 row), by id;
+node = H(01 left right), the odd one promoted; salted leaf = H(00 salt row), by leaf;
+content_root = H(02 train dev test).
+"""
+
+import hashlib
+import json
+import pathlib
+import sys
+
+import pyarrow.parquet as parquet
+
+SPLITS = ("train", "dev", "test")
+
+
+def sha(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def table(path: pathlib.Path, columns: list) -> list:
+    return list(zip(*(parquet.read_table(path, columns=[c])[c].to_pylist() for c in columns)))  # noqa: B905
+
+
+def root(level: list) -> bytes:
+    while len(level) > 1:
+        above = [sha(b"\x01" + level[i] + level[i + 1]) for i in range(0, len(level) - 1, 2)]
+        level = above + level[len(level) - len(level) % 2 :]
+    return level[0] if level else sha(b"")
+
+
+def problems(folder: pathlib.Path, told: dict) -> list:
+    salts = dict(table(folder / "salts.parquet", ["id", "salt"]))
+    plain, salted, wrong = {s: [] for s in SPLITS}, {s: [] for s in SPLITS}, []
+    for raw in (text.encode() for (text,) in table(folder / "pairs.parquet", ["row"])):
+        row = json.loads(raw)
+        key = sha(canonical([row["condition"], row["instruction"], row["response"]])).hex()
+        if row["id"] != key or canonical(row) != raw:
+            wrong.append(f"row {row['id']} is altered")
+        plain[row["split"]].append((row["id"], sha(b"\x00" + raw)))
+        salted[row["split"]].append(sha(b"\x00" + salts.get(row["id"], b"") + raw))
+    roots = {s: root([leaf for _, leaf in sorted(plain[s])]) for s in SPLITS}
+    for s in SPLITS:
+        wrong += [] if roots[s].hex() == told["content_roots"][s] else [f"the content root of {s} differs"]
+        wrong += [] if root(sorted(salted[s])).hex() == told["roots"][s] else [f"the salted root of {s} differs"]
+        wrong += [] if len(plain[s]) == told["splits"][s]["pairs"] else [f"the number of pairs in {s} differs"]
+    whole = sha(b"\x02" + b"".join(roots[s] for s in SPLITS)).hex()
+    return wrong + ([] if whole == told["content_root"] else ["content_root differs"])
+
+
+def main(folder: pathlib.Path) -> int:
+    data = (folder / "manifest.json").read_bytes()
+    told = json.loads(data)
+    wrong = [] if canonical(told) == data else ["manifest.json is not canonical"]
+    if (folder / "manifest.sha256").read_text().split()[0] != sha(data).hex():
+        wrong.append("manifest.json is not the file that manifest.sha256 names")
+    for name, digest in told["evidence"].items():
+        file = folder / name
+        wrong += [] if file.is_file() and sha(file.read_bytes()).hex() == digest else [f"{name} is missing or altered"]
+    try:
+        wrong += problems(folder, told)
+    except (OSError, ValueError, KeyError) as error:
+        wrong.append(f"the pairs cannot be read: {error!r}")
+    print("\n".join(wrong) or f"intact, content_root {told['content_root']}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent))
