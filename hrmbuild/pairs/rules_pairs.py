@@ -109,7 +109,7 @@ class Compilation:
 
 def build_pair(question: Question, rules: CheckedRules, context: CompileContext, locator: Locator) -> CompiledPair:
     """The pair in a drawn wording."""
-    name, side_of_wording = _wording(question, context)
+    name, is_new = _wording(question, context)
     facts = [fact_words(rules.domains[i], question.case[i], question.style) for i in question.told]
     asked = context.templates.render(
         name,
@@ -132,16 +132,7 @@ def build_pair(question: Question, rules: CheckedRules, context: CompileContext,
         valid_from=context.source.effective_from,
         valid_until=context.source.effective_until,
         boundary=question.boundary,
-        split_keys=SplitKeys(
-            document=document_key(context),
-            document_side=document_side(context),
-            variant=question.variant.key,
-            variant_side=question.variant.side if question.variant.key else None,
-            wording=name,
-            wording_side="test" if side_of_wording else "train",
-            cell=question.cell,
-            cell_side=question.cell_side if question.cell else None,
-        ),
+        split_keys=_split_keys(question, context, wording=name, is_new=is_new),
         occurrence=Occurrence(
             source_sha256=context.source.sha256,
             locator=locator,
@@ -149,6 +140,20 @@ def build_pair(question: Question, rules: CheckedRules, context: CompileContext,
             template_sha256=context.templates.sha256(name),
             inputs=inputs,
         ),
+    )
+
+
+def _split_keys(question: Question, context: CompileContext, *, wording: str, is_new: bool) -> SplitKeys:
+    variant = question.variant
+    return SplitKeys(
+        document=document_key(context),
+        document_side=document_side(context),
+        variant=variant.key,
+        variant_side=variant.side if variant.key else None,
+        wording=wording,
+        wording_side="test" if is_new else "train",
+        cell=question.cell,
+        cell_side=question.cell_side if question.cell else None,
     )
 
 

@@ -86,7 +86,6 @@ def threshold_pair(compilation: Compilation, scenario: Scenario) -> CompiledPair
     return compilation.pair(
         replace(
             question,
-            derivation="quoted",
             told=(),
             boundary=False,
             cell=None,
