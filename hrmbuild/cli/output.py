@@ -55,7 +55,7 @@ def _aligned(text: str, width: int, *, right: bool) -> str:
 
 
 class TerminalProgress:
-    """Stage, done/total, rate and time left on stderr: one redrawn line on a terminal, else a plain line now and then."""
+    """Stage, done/total, rate and time left on stderr: a redrawn line on a terminal, else a plain line now and then."""
 
     def __init__(self) -> None:
         self._redraw = sys.stderr.isatty()

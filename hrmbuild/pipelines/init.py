@@ -1,4 +1,4 @@
-"""`hrmbuild init`: a project folder with commented settings, empty source folders and a `.gitignore`; or the example company.
+"""`hrmbuild init`: a project folder with commented settings, source folders and a `.gitignore`; or the example company.
 
 Never overwrites: a file that exists is an error, and nothing is written then.
 """
