@@ -8,14 +8,17 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from safetensors.torch import load_file
 
 from hrmbuild.config.loading import Project, load_project
 from hrmbuild.config.presets import PRESETS
 from hrmbuild.errors import AnswerIsNoError, InputError, UsageError
+from hrmbuild.model.weights import write_weights
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
 from hrmbuild.pipelines.progress import SilentProgress
 from hrmbuild.pipelines.train import TrainReport, train
+from hrmbuild.tokens.tokenizer import train_tokenizer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SETTINGS = """
@@ -235,3 +238,30 @@ def test_repeated_sources_stand_in_an_epoch_as_often_as_they_repeat(trained, pro
 
 def test_a_baseline_architecture_trains_too(project: Project) -> None:
     assert train(project, arch="transformer", steps=1).record.config.model.arch == "transformer"
+
+
+def as_released(report: TrainReport, project: Project, folder: Path) -> Path:
+    """The run's averaged weights as a folder that others could have released."""
+    ema = load_file(report.folder / "checkpoints" / report.result.checkpoint / "ema.safetensors")
+    write_weights(ema, folder)
+    shutil.copy(manifest_of(project) / "tokenizer.json", folder)
+    return folder
+
+
+def test_a_run_may_start_from_given_weights_and_says_that_its_lineage_is_partial(trained, tmp_path: Path) -> None:
+    project, report, _ = trained
+    folder = as_released(report, project, tmp_path / "released")
+    started = train(project, steps=1, out=tmp_path / "run", init_from=folder)
+    assert started.record.config.init_weights_sha256 == report.result.ema_sha256
+    assert started.record.lineage.startswith(f"partial: initial weights {report.result.ema_sha256[:12]} of released")
+    first = json.loads((report.folder / "metrics.jsonl").read_text().splitlines()[0])
+    assert started.result.loss < first["loss"]
+
+
+def test_weights_of_another_vocabulary_are_refused(trained, tmp_path: Path) -> None:
+    project, report, _ = trained
+    folder = as_released(report, project, tmp_path / "released")
+    (folder / "tokenizer.json").write_bytes(train_tokenizer(["another text"] * 9, vocab_size=300))
+    with pytest.raises(UsageError) as caught:
+        train(project, out=tmp_path / "run", init_from=folder)
+    assert caught.value.code == "train.other_vocabulary" and not (tmp_path / "run").exists()
