@@ -54,7 +54,7 @@ def _negative(view: View, number: ColumnProfile) -> bool:
 
 def _integer(expression: str, number: ColumnProfile) -> str:
     """A sum in units of the column's last decimal: ratios of integers are exact, DuckDB's of decimals are floats."""
-    return f"CAST(sum({expression}) * {10**number.decimals} AS HUGEINT)"
+    return f"sum({expression}) * {10**number.decimals}"
 
 
 def mean(view: View, columns: Columns, draws: Draws) -> Ask | None:

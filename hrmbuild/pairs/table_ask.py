@@ -83,5 +83,6 @@ def text_literal(value: object) -> str:
 
 def ratio_sql(above: str, below: str, decimals: int) -> str:
     """`above / below` of two integers, not negative, rounded half away from zero to `decimals`: exact, no float."""
-    scaled = f"(2 * ({above}) * {10**decimals} + ({below})) // (2 * ({below}))"
+    top, bottom = f"CAST({above} AS HUGEINT)", f"CAST({below} AS HUGEINT)"
+    scaled = f"(2 * {top} * {10**decimals} + {bottom}) // (2 * {bottom})"
     return f"CAST({scaled} AS DECIMAL(28,0)) * CAST('{Decimal(1).scaleb(-decimals):f}' AS DECIMAL(9,{decimals}))"

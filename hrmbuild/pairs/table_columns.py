@@ -35,6 +35,8 @@ _PERSONAL_NAME = re.compile(
 _PLAIN = re.compile(r"[+-]?\d+(?:\.\d+)?$")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?$")
 _COMMA = re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d{1,2}$")
+_MOST_DECIMALS, _MOST_DIGITS = 6, 15
+"""Beyond these a number is a measurement or a code: its sums would not fit a DECIMAL, nor its cells a shown row."""
 _DRESS = re.compile(r"^(?P<open>\()?(?P<sign>-)?(?P<currency>[$€£])?\s?(?P<digits>[\d.,+-]+)\s?(?P<percent>%)?\)?$")
 _CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP"}
 _UNIT_SUFFIX = re.compile(
@@ -197,9 +199,13 @@ def _decimal(match: re.Match[str], comma: bool) -> Decimal:
 def _number(name: str, numbers: Numbers, unit: str | None) -> ColumnProfile:
     known = [value for value in numbers.values if value is not None]
     decimals = max(max(0, -int(value.as_tuple().exponent)) for value in known)
+    digits = max(value.adjusted() + 1 for value in known)
+    if decimals > _MOST_DECIMALS or digits + decimals > _MOST_DIGITS:
+        words = tuple(None if value is None else f"{value:f}" for value in numbers.values)
+        return ColumnProfile(name, "text", None, 0, words)
     suffix = _UNIT_SUFFIX.search(name)
     found = unit or numbers.unit or (_unit_name(suffix.group(1)) if suffix else None)
-    return ColumnProfile(name, "number", found, min(decimals, 6), numbers.values)
+    return ColumnProfile(name, "number", found, decimals, numbers.values)
 
 
 def _unit_name(suffix: str) -> str:
