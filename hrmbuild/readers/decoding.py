@@ -14,7 +14,7 @@ import codecs
 import re
 from dataclasses import dataclass
 
-from charset_normalizer import from_bytes
+from charset_normalizer import CharsetMatch, CharsetMatches, from_bytes
 
 from hrmbuild.errors import InputError
 
@@ -115,7 +115,7 @@ def _is_mostly_utf8(data: bytes) -> bool:
 
 def _detected(data: bytes, where: str) -> Decoded:
     head = data[:_DETECT_BYTES]
-    best = None if b"\0" in head else from_bytes(head).best()
+    best = None if b"\0" in head else _best(from_bytes(head))
     if best is None or best.percent_chaos > 100 * _MAX_CHAOS:
         raise InputError(
             "read.unknown_encoding",
@@ -127,6 +127,16 @@ def _detected(data: bytes, where: str) -> Decoded:
         return _in_usual_name(data, Decoded(data.decode(best.encoding), best.encoding, guessed=True))
     except UnicodeDecodeError as error:
         raise _broken(error, f"its beginning looks like {best.encoding}", where) from None
+
+
+def _best(matches: CharsetMatches) -> CharsetMatch | None:
+    """The detector's best match; among equals Western Windows text, by far the commonest, wins over its neighbours."""
+    best = matches.best()
+    for match in matches if best is not None else ():
+        equal = best and (match.percent_chaos, match.percent_coherence) == (best.percent_chaos, best.percent_coherence)
+        if equal and "cp1252" in (match.encoding, *match.could_be_from_charset):
+            return match
+    return best
 
 
 def _in_usual_name(data: bytes, decoded: Decoded) -> Decoded:

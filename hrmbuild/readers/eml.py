@@ -38,6 +38,7 @@ _FORWARDED = re.compile(
 )
 _FORWARDED_FIELD = re.compile(r"\s*\*?(?:From|Von|De|Sent|Gesendet|Date)\s?:", re.IGNORECASE)
 _SIGNATURE = re.compile(r"--\s?$")
+_MAX_INTRODUCTION_CHARS = 400
 _MAX_SIGNATURE_LINES = 15
 
 
@@ -118,7 +119,8 @@ def _kinds(lines: tuple[Line, ...]) -> list[BlockKind | None]:
     for index in range(forwarded, len(lines)):
         kinds[index] = "quoted_reply"
     for index, line in enumerate(lines):
-        if kinds[index] is None and _INTRODUCTION.match(line.text) and _quotation_follows(lines, kinds, index):
+        introduces = len(line.text) < _MAX_INTRODUCTION_CHARS and _INTRODUCTION.match(line.text)
+        if kinds[index] is None and introduces and _quotation_follows(lines, kinds, index):
             kinds[index] = "quoted_reply"
     _mark_blanks(lines, kinds)
     _mark_signature(lines, kinds)

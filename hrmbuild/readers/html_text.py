@@ -24,6 +24,9 @@ _VOID = frozenset(
 _HIDING = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d]*[1-9])|opacity\s*:\s*0(?!\.)"
 )
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_DECLARATION = re.compile(r"<[!?][^<>]*>")
+_NO_TAG = re.compile(r"<(?!/?[A-Za-z][^<>]*>)")
 _MAX_CHARS = 2 << 20
 """More markup than a mail has; the rest is left out."""
 _MAX_DEPTH = 2000
@@ -40,11 +43,20 @@ class HtmlText:
 def html_to_text(markup: str) -> HtmlText:
     """The words of some HTML; broken markup gives what a lenient parser makes of it."""
     parser = _Words()
-    parser.feed(markup[:_MAX_CHARS])
+    parser.feed(_whole_tags(markup[:_MAX_CHARS]))
     parser.close()
     lines = [" ".join(line.split()) for line in "".join(parser.words).split("\n")]
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
     return HtmlText(text, tuple(words for piece in parser.hidden if (words := " ".join(piece.split()))))
+
+
+def _whole_tags(markup: str) -> str:
+    """The markup without comments and declarations, and with every `<` that begins no whole tag as text.
+
+    The parser searches on from each of these, which takes quadratic time on purpose-made input.
+    """
+    plain = _DECLARATION.sub(" ", _COMMENT.sub(" ", markup))
+    return _NO_TAG.sub("&lt;", plain)
 
 
 class _Words(HTMLParser):

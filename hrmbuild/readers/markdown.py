@@ -25,7 +25,9 @@ from hrmbuild.readers.spans import SourceText, nfc
 from hrmbuild.records.document import Block, Document
 from hrmbuild.records.source import Skip
 
-_PARSER = MarkdownIt("commonmark").enable("table")
+_PARSER = MarkdownIt("commonmark").enable("table").disable("inline")
+"""Blocks only: inline marks stay as written, and their parser is where hostile Markdown costs time."""
+
 _TITLE_LINE = re.compile(r" {0,3}#{1,6}\s")
 _MARKERS_ONLY = re.compile(r"[\s>*+\-\d.)=_]*$")
 _LINK_DEFINITION = re.compile(r"\s*\[[^\]]+\]:")
@@ -188,8 +190,9 @@ class _Walk:
         """A horizontal rule holds no words."""
 
     def _skip_uncovered(self) -> None:
+        accounted = self.covered | self.masked
         for line in self.source.lines:
-            if line.is_blank or line.number in self.covered | self.masked or _MARKERS_ONLY.match(line.text):
+            if line.is_blank or line.number in accounted or _MARKERS_ONLY.match(line.text):
                 continue
             place = self.source.lines_locator(line.number, line.number)
             if _LINK_DEFINITION.match(line.text):

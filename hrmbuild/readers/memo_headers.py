@@ -21,6 +21,7 @@ _SYNONYMS = {"re": "subject", "sent": "date"}
 _NAME = r"[A-Z][A-Za-z /-]{0,30}?"
 _HEADER = re.compile(rf"(?P<mark>\*\*|__)?(?P<name>{_NAME})\s?(?::(?(mark)(?P=mark))|(?(mark)(?P=mark)):)(?:[ \t]+|$)")
 _SEPARATOR = re.compile(r"\s*[|·;]\s*|[ \t]{2,}|(?<=\S)\s+(?=\*\*[A-Z])")
+_MAX_LINE_CHARS = 2000
 _MAX_LINES = 25
 """A memo's header stands at its top; a list of definitions further down is text."""
 
@@ -78,6 +79,8 @@ def _without_prose(entries: list[_Entry]) -> list[_Entry]:
 
 def _entries_of(line: Line) -> list[_Entry]:
     """All `name: value` of a line, or nothing when the line does not begin with one."""
+    if len(line.text) > _MAX_LINE_CHARS:
+        return []
     body = re.match(r"\s*(?:[-*+]\s+)?", line.text)
     start = body.end() if body else 0
     first = _HEADER.match(line.text, start)

@@ -15,7 +15,7 @@ from hrmbuild.readers.spans import Line, SourceText
 
 _BULLET = re.compile(r"\s*[-*+•·▪‣–]\s+(?=\S)")
 _UNDERLINE = re.compile(r"\s*(={3,}|-{3,}|~{3,})\s*$")
-_RULE = re.compile(r"\s*[-=_*~#.\s]{3,}$")
+_RULE = re.compile(r"[-=_*~#.\s]{3,}$")
 _ENDS_OPEN = re.compile(r"[:;,.—–-]\s*$|\b(?:and|or)\s*$")
 
 

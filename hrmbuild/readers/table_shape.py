@@ -51,11 +51,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Shape:
-    """A table found in a grid."""
+    """A table found in a grid; columns with neither a name nor a value (trailing delimiters) are left out."""
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
-    """The data rows, in order, all of the header's width."""
+    """The data rows, in order, with the cells of `columns`."""
     header: Row
     skips: list[Skip] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -79,16 +79,20 @@ def find_table(rows: Sequence[Row], place: Place) -> Shape:
     filled = [row for row in rows if not row.is_blank]
     header = find_header(filled)
     at = filled.index(header)
-    names, notes = _column_names(header)
+    names = _column_names(header)
+    notes: list[str] = []
     skips: list[Skip] = []
-    if at:
+    if at > 0:
         skips.append(skip("read.above_header", f"rows above the header: {at}", place(filled[0], filled[at - 1])))
         notes.append(f"the header is row {header.first}: what stands above it is a title or a remark")
     data = _without_total(_rectangle(filled[at + 1 :], len(names), skips, place), skips, place)
     if not data:
         raise ShapeError("read.empty_table", "the table has a header and no rows", row=header.first, fix="leave it out")
-    columns = (Column(name=name, cells=tuple(row.cells[i] for row in data)) for i, name in enumerate(names))
-    return Shape(tuple(columns), tuple(data), header, skips, notes)
+    kept = [i for i, cell in enumerate(header.cells) if cell is not None or any(row.cells[i] for row in data)]
+    notes += _header_notes(header, kept)
+    columns = (Column(name=names[i], cells=tuple(row.cells[i] for row in data)) for i in kept)
+    cut = tuple(Row(tuple(row.cells[i] for i in kept), row.first, row.last) for row in data)
+    return Shape(tuple(columns), cut, header, skips, notes)
 
 
 def find_header(rows: Sequence[Row]) -> Row:
@@ -103,7 +107,7 @@ def find_header(rows: Sequence[Row]) -> Row:
     for row in rows[:_HEADER_SEARCH_ROWS]:
         if _trimmed_width(row) >= width * 0.8 and row.n_filled * 2 >= width and _has_words(row):
             return row
-        if _trimmed_width(row) >= width and row.n_filled * 2 > width:
+        if _trimmed_width(row) >= width and row.n_filled * 2 >= width:
             break
     raise ShapeError(
         "read.no_header",
@@ -127,11 +131,9 @@ def _has_words(row: Row) -> bool:
     return any(cell is not None and not _NUMBER.fullmatch(cell.strip()) for cell in row.cells)
 
 
-def _column_names(header: Row) -> tuple[list[str], list[str]]:
-    """Names without white space at their ends; a blank one is called by its position, and a note says so."""
-    width = len(header.cells)
-    cells = [" ".join(cell.split()) if cell else None for cell in header.cells]
-    names = [cell or f"column_{index}" for index, cell in enumerate(cells, start=1)]
+def _column_names(header: Row) -> list[str]:
+    """Names without white space at their ends; a blank one is called by its position."""
+    names = [" ".join((cell or f"column_{index}").split()) for index, cell in enumerate(header.cells, start=1)]
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         positions = [str(i + 1) for i, name in enumerate(names) if name == twice[0]]
@@ -141,8 +143,19 @@ def _column_names(header: Row) -> tuple[list[str], list[str]]:
             row=header.first,
             fix="give each column a name of its own",
         )
-    blank = [str(index + 1) for index in range(width) if cells[index] is None]
-    return names, [f"columns without a name are called by position: {', '.join(blank)}"] if blank else []
+    return names
+
+
+def _header_notes(header: Row, kept: Sequence[int]) -> list[str]:
+    """What a user should look at: columns without a name, and a header that might be a row of data."""
+    blank = [str(i + 1) for i in kept if header.cells[i] is None]
+    numbers = [cell for i in kept if (cell := header.cells[i]) is not None and _NUMBER.fullmatch(cell.strip())]
+    notes = [f"columns without a name are called by position: {', '.join(blank)}"] if blank else []
+    if numbers:
+        notes.append(
+            f"the header holds numbers ({', '.join(numbers[:3])}): is it a header, and not the first row of data?"
+        )
+    return notes
 
 
 def _rectangle(rows: Sequence[Row], width: int, skips: list[Skip], place: Place) -> list[Row]:

@@ -20,7 +20,7 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Shee
 from hrmbuild.readers.result import ReadResult, SourceFile, skip
 from hrmbuild.readers.table_shape import Row, Shape, ShapeError, cell_text, find_header, find_table, identifier
 from hrmbuild.readers.workbook_safety import SheetFacts, WorkbookFacts, column_letters, inspect_workbook
-from hrmbuild.records.document import Table
+from hrmbuild.records.document import Record, Table
 from hrmbuild.records.locator import Locator
 from hrmbuild.records.source import Skip
 
@@ -43,6 +43,7 @@ def read_xlsx(file: SourceFile) -> ReadResult:
     except CalamineError as error:
         raise file.error("read.not_a_workbook", f"the workbook cannot be read: {error}",
                          fix="open it in a spreadsheet program and save it again") from None  # fmt: skip
+    result.records[:] = _named_apart(result.records)
     result.skips.extend(
         skip("read.not_cells", f"the workbook's {sort} are not read", Locator()) for sort in facts.unread
     )
@@ -51,6 +52,20 @@ def read_xlsx(file: SourceFile) -> ReadResult:
         raise file.error("read.no_table", f"no sheet holds a table ({reasons or 'there are no sheets'})",
                          fix="leave it out, or give the table a row of column names")  # fmt: skip
     return result
+
+
+def _named_apart(tables: Sequence[Record]) -> list[Record]:
+    """Equal names of one workbook's tables get the sheet's name, and a number where even that is equal."""
+    named: list[Record] = []
+    taken: set[str] = set()
+    for table in tables:
+        if isinstance(table, Table) and table.name in taken:
+            base = identifier(f"{table.name} {table.locator.sheet}")
+            names = (base if n == 1 else f"{base}_{n}" for n in range(1, len(tables) + 1))
+            table = table.model_copy(update={"name": next(name for name in names if name not in taken)})
+        taken.update({table.name} if isinstance(table, Table) else ())
+        named.append(table)
+    return named
 
 
 def _read_sheets(file: SourceFile, workbook: CalamineWorkbook, facts: WorkbookFacts, result: ReadResult) -> None:

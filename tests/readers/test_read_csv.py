@@ -60,6 +60,7 @@ def test_a_column_without_a_name_is_called_by_its_position(read_file):
     [
         ("a,a,b\n1,2,3\n", "read.duplicate_columns"),
         ("1,2\n3,4\n", "read.no_header"),
+        (",0\nmeals,12\nhotels,3\n", "read.no_header"),
         ("", "read.empty_table"),
         ("a,b\n", "read.empty_table"),
         ("a,b\n" + "x\n" * 9 + "1,2\n" * 4, "read.no_rectangle"),
@@ -69,6 +70,15 @@ def test_what_is_no_table_is_refused_with_its_reason(read_file, content, code):
     with pytest.raises(InputError) as caught:
         read_file("t.csv", content, kind="tables")
     assert caught.value.code == code
+
+
+def test_a_column_with_neither_name_nor_value_is_no_column(read_file):
+    result = read_file("t.csv", "a;b;\n1;2;\n3;4;\n", kind="tables")
+    assert list(columns_of(result)) == ["a", "b"] and not any("position" in note for note in result.notes)
+
+
+def test_a_header_that_may_be_data_is_noted(read_file):
+    assert any("first row of data" in note for note in read_file("t.csv", "Ada,30\nBen,25\n", kind="tables").notes)
 
 
 def test_rows_of_existing_pairs_become_fields(read_file):

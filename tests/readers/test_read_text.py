@@ -93,6 +93,11 @@ def test_an_encoding_is_read_and_a_guess_is_noted(read_file, encoding, noted):
     assert bool(result.notes) is noted
 
 
+def test_equally_likely_encodings_are_decided_for_western_text(read_file):
+    words = "El año próximo la compañía publicará información según la región, también para los niños."
+    assert read_file("a.txt", words.encode("cp1252")).records[0].blocks[0].text == words
+
+
 def test_utf8_with_a_broken_byte_is_refused_with_its_line(read_file):
     with pytest.raises(InputError) as caught:
         read_file("a.txt", "äöü\nßéè\n".encode() + b"broken \xff here\n")

@@ -68,6 +68,13 @@ def test_hidden_sheets_empty_sheets_and_formulas_without_value_are_named(read_fi
     ]
 
 
+def test_tables_of_one_workbook_have_names_of_their_own(read_file):
+    rows = [["x", "y"], [1, 2]]
+    book = workbook_bytes({"Sheet1": rows, "Sheet2": rows, "Prices a": rows, "Prices_a": rows})
+    names = [record.name for record in read_file("b.xlsx", saved(book), kind="tables").records]
+    assert names == ["b", "b_sheet2", "prices_a", "prices_a_prices_a"]
+
+
 def test_a_stray_cell_in_the_last_corner_is_refused_before_it_is_allocated(read_file):
     book = workbook_bytes({"A": [["x", "y"], [1, 2]]})
     book["A"]["XFD1048576"] = 1

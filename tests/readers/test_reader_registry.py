@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+import time
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,27 @@ def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError) as caught:
         readers.read(tmp_path / "gone.md", relative="gone.md", sha256="0" * 64, source=SOURCE, format="markdown")
     assert caught.value.code == "read.missing"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.txt", " " * 300_000 + "x\n" + "\x0b" * 300_000 + "x"),
+        ("a.txt", "-" * 300_000 + "x\n" + ". " * 150_000),
+        ("a.md", "[" * 300_000 + "\n\n" + "<!--" * 50_000 + "\n\n" + ">" * 20_000),
+        ("a.md", "words\n\n" * 20_000),
+        ("a.csv", '"' * 300_000),
+        ("a.eml", "From: a\nContent-Type: text/html\n\n" + "<a " * 80_000),
+        ("a.eml", "From: a\nContent-Type: text/html\n\n" + "<!-- >" * 80_000),
+        ("a.eml", "From: a\nSubject: " + "=?" * 150_000 + "\n\n" + " " * 300_000 + "x"),
+        ("a.yaml", "ruleset: a\nx: " + "{a: " * 50_000),
+    ],
+)
+def test_input_made_to_take_quadratic_time_does_not(read_file, name, content):
+    started_at_s = time.monotonic()
+    with contextlib.suppress(InputError):
+        read_file(name, content)
+    assert time.monotonic() - started_at_s < 8  # under 1.5 s here; the quadratic forms took minutes
 
 
 def test_results_travel_between_processes(read_file):
