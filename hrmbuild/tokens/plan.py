@@ -176,7 +176,8 @@ def _matched(bins: list[Int64s], slots: Int64s, *, shape: StepShape) -> list[Int
     by_cost = sorted(bins, key=lambda pairs: (int((slots[pairs] ** 2).sum()), pairs.tolist()))
     steps = [by_cost[first : first + shape.bins] for first in range(0, len(bins), shape.bins)]
     smallest = [min((int(pairs[0]) for pairs in step if len(pairs)), default=-1) for step in steps]
-    return [bin_ for number in np.argsort(smallest, kind="stable").tolist() for bin_ in steps[number]]
+    order = sorted(range(len(steps)), key=lambda number: (smallest[number], number))
+    return [bin_ for number in order for bin_ in steps[number]]
 
 
 def _deal(lengths: Int64s, n_bins: int) -> list[list[int]]:
