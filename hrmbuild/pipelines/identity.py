@@ -13,8 +13,8 @@ import hrmbuild
 from hrmbuild.assets import asset_folder
 from hrmbuild.config.loading import Project, canonical_settings
 from hrmbuild.config.project import SourceConfig
-from hrmbuild.errors import ConfigError
-from hrmbuild.fingerprint import hash_file, hash_value
+from hrmbuild.errors import ConfigError, raise_all
+from hrmbuild.fingerprint import canonical_json, hash_file, hash_value
 from hrmbuild.pairs.environment import Templates
 
 _COMPILING = ("errors.py", "fingerprint.py", "gates", "pairs", "readers", "records")
@@ -59,6 +59,29 @@ def project_templates(project: Project) -> Templates:
             )
         folders.insert(0, own)
     return Templates(folders)
+
+
+def check_names(project: Project) -> None:
+    """Names that become keys of hashed values (strata, declared columns) must be such that they can be hashed.
+
+    Raises:
+        ConfigError: `config.name_not_hashable`, every entry at once.
+    """
+    problems: list[ConfigError] = []
+    for entry, source in enumerate(project.config.sources):
+        try:
+            canonical_json({**canonical_settings(source), source.stratum or source.kind: 0})
+        except ValueError as error:
+            problems.append(
+                ConfigError(
+                    "config.name_not_hashable",
+                    f"a name in this entry cannot stand in a manifest: {error}",
+                    where=project.declared_by(entry),
+                    why="strata and declared columns are keys of canonical JSON, whose order must be beyond doubt",
+                    fix="use ASCII letters for the stratum, and for the column in the file and here",
+                )
+            )
+    raise_all(problems)
 
 
 def pair_settings(settings: SourceConfig) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError
-from hrmbuild.pipelines.identity import ingest_identity, project_templates
+from hrmbuild.pipelines.identity import check_names, ingest_identity, project_templates
 from hrmbuild.pipelines.ingest_report import IngestReport, PreviewPair
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.source_files import Found, find_files
@@ -47,6 +47,7 @@ def ingest(
         InputError: the corpus cannot be opened (`store.locked` names the holder), or the disk is full.
     """
     shown = progress or SilentProgress()
+    check_names(project)
     templates = project_templates(project)
     found = find_files(project)
     plan = plan_units(project, found, templates)

@@ -37,10 +37,25 @@ def corpus_connection(path: Path, *, read_only: bool, create: bool) -> Iterator[
         connection = _connect(path, read_only=read_only)
         try:
             yield connection
+        except duckdb.Error as error:
+            raise _full_disk(path, error) or error from error
         finally:
             connection.close()
     finally:
         os.umask(before)
+
+
+def _full_disk(path: Path, error: duckdb.Error) -> InputError | None:
+    """The error of a full disk (or of a limit on file size), whichever statement met it; None for any other."""
+    if "No space left" not in str(error) and "File too large" not in str(error):
+        return None
+    return InputError(
+        "disk.full",
+        "no space is left to write the corpus",
+        where=str(path),
+        why="what was reported done is in it; the unit that was being written is not",
+        fix="free some space (or choose another folder with --work), then run the same command again",
+    )
 
 
 def _create(path: Path) -> None:
@@ -49,7 +64,10 @@ def _create(path: Path) -> None:
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         incomplete.unlink(missing_ok=True)
-        duckdb.connect(str(incomplete), config=dict(_CLOSED)).close()
+        try:
+            duckdb.connect(str(incomplete), config=dict(_CLOSED)).close()
+        except duckdb.Error as error:
+            raise _full_disk(path, error) or error from error
         os.replace(incomplete, path)
         sync_folder(path.parent)
 

@@ -95,6 +95,13 @@ def test_a_missing_template_folder_is_an_error_of_the_settings(tmp_path: Path) -
         ingest(project)
 
 
+def test_names_that_cannot_be_hashed_are_errors_of_the_settings(tmp_path: Path) -> None:
+    project = rewrite(write_project(tmp_path), "    label: confidential", "    stratum: Größe")
+    with pytest.raises(ConfigError) as caught:
+        ingest(project)
+    assert (caught.value.code, caught.value.where) == ("config.name_not_hashable", "hrmbuild.yaml:8")
+
+
 def test_max_pairs_caps_each_file_and_is_counted(tmp_path: Path) -> None:
     project = rewrite(write_project(tmp_path), "variant_scenarios: 4}", "variant_scenarios: 4}\n    max_pairs: 7")
     report = ingest(project)
@@ -238,3 +245,26 @@ def apply_edit(path: Path, edit: str, *, text: str, number: int) -> None:
         path.with_stem(f"{path.stem}-{number}").write_text(text)
     else:
         path.unlink(missing_ok=True)
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from hrmbuild.config.loading import load_project
+from hrmbuild.errors import InputError
+from hrmbuild.pipelines.ingest import ingest
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+try:
+    ingest(load_project(Path(sys.argv[1])))
+except InputError as error:
+    print(error.code, "|", error.fix)
+"""
+
+
+@pytest.mark.parametrize("n_bytes", [4_000, 60_000])
+def test_a_full_disk_is_one_clear_message_and_the_next_ingest_goes_on(tmp_path: Path, n_bytes: int) -> None:
+    project = write_project(tmp_path)
+    command = [sys.executable, "-c", FULL, str(project.config_path), str(n_bytes)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("disk.full | free some space"), done.stderr
+    assert ingest(project).balance.kept > 50
