@@ -21,7 +21,7 @@ from hrmbuild.model.language_model import LanguageModel
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.train_corpus import FrozenCorpus, frozen_corpus, token_data
 from hrmbuild.pipelines.train_init import InitialWeights, initial_weights
-from hrmbuild.pipelines.train_settings import Epoch, Flags, plan_epoch, resolve, train_settings
+from hrmbuild.pipelines.train_settings import Epoch, Flags, plan_epoch, resolve, settings_sha256, train_settings
 from hrmbuild.records.run import Machine, RunConfig, RunRecord, RunResult, run_digest
 from hrmbuild.tokens.files import TokenData
 from hrmbuild.training.checkpoint import checkpoint_folders
@@ -206,6 +206,7 @@ def _record(prepared: _Prepared, config: RunConfig, machine: Machine, model: Lan
         hrmbuild=__version__,
         config=config,
         config_sha256=run_digest(config),
+        settings_sha256=settings_sha256(prepared.settings),
         manifest_sha256=prepared.frozen.manifest_sha256,
         lineage=lineage if initial is None else initial.lineage(lineage),
         machine=machine,

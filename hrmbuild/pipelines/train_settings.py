@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hrmbuild.config.loading import Project
+from hrmbuild.config.loading import Project, canonical_settings
 from hrmbuild.config.model import VOCAB_MULTIPLE
 from hrmbuild.config.presets import PRESETS, Preset
 from hrmbuild.config.project import TrainConfig
 from hrmbuild.errors import AnswerIsNoError, UsageError
+from hrmbuild.fingerprint import hash_value
 from hrmbuild.pipelines.train_corpus import FrozenCorpus
 from hrmbuild.records.run import RunConfig
 from hrmbuild.tokens.batch import Int64s
@@ -76,6 +77,11 @@ def train_settings(project: Project, flags: Flags) -> TrainConfig:
     for name, choices in known.items():
         _check_choice(name, wanted[name], choices, flag=name in given, project=project)
     return TrainConfig(**wanted)
+
+
+def settings_sha256(settings: TrainConfig) -> str:
+    """Hash of what was asked; `RunConfig` is what it came to."""
+    return hash_value(canonical_settings(settings))
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...], *, flag: bool, project: Project) -> None:

@@ -70,6 +70,8 @@ class RunRecord(Noun):
     hrmbuild: str
     config: RunConfig
     config_sha256: Sha256
+    settings_sha256: Sha256
+    """Of the settings as asked, before defaults were decided: tells whether a run is that of the project as it stands."""
     manifest_sha256: Sha256
     """Of the bytes of the manifest."""
     lineage: str
