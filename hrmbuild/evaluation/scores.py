@@ -20,7 +20,8 @@ from hrmbuild.records.pair import Pair
 from hrmbuild.tokens.tokenizer import TextTokenizer
 
 BATCH_SIZE = 64
-_ASKED_AT_ONCE = 256
+SPARE_TOKENS = 8
+"""Room beyond the expected text, for a unit or another wording."""
 TEXT_REMOVED = "text removed"
 Advance = Callable[[int], None]
 """Told after each group of answers, with how many there were."""
@@ -93,26 +94,39 @@ def ask_all(
     pairs: Sequence[Pair],
     *,
     instructions: Sequence[str],
+    first_words: bool = False,
     advance: Advance = _ignore,
 ) -> list[str | None]:
-    """Greedy responses to `instructions` under the pairs' conditions; None where a prompt fills the context."""
+    """Greedy responses to `instructions` under the pairs' conditions; None where a prompt fills the context.
+
+    With `first_words` a response may end once its typed answer must have been given: enough to score it.
+    """
     prompts = [Prompt(text, pair.condition) for text, pair in zip(instructions, pairs, strict=True)]
     context = model.config.context_tokens
+    bounds = _enough_tokens(tokenizer, pairs, first_words=first_words)
     fitting = [i for i, prompt in enumerate(prompts) if len(encode(tokenizer, prompt)) < context]
+    fitting.sort(key=lambda i: (bounds[i], i))
     responses: list[str | None] = [None] * len(pairs)
-    for start in range(0, len(fitting), _ASKED_AT_ONCE):
-        group = fitting[start : start + _ASKED_AT_ONCE]
-        limits = Limits(_enough_tokens(tokenizer, [pairs[i] for i in group]), BATCH_SIZE)
+    for start in range(0, len(fitting), BATCH_SIZE):
+        group = fitting[start : start + BATCH_SIZE]
+        limits = Limits(max(bounds[i] for i in group), BATCH_SIZE)
         for i, one in zip(group, generate(model, tokenizer, [prompts[i] for i in group], limits=limits), strict=True):
             responses[i] = one.text
         advance(len(group))
     return responses
 
 
-def _enough_tokens(tokenizer: TextTokenizer, pairs: Sequence[Pair]) -> int:
-    """Longest expected response and a little more: a longer answer is not a better one."""
-    longest = max(len(ids) for ids in tokenizer.encode_batch([pair.response for pair in pairs]))
-    return min(MAX_NEW_TOKENS, longest + 8)
+def _enough_tokens(tokenizer: TextTokenizer, pairs: Sequence[Pair], *, first_words: bool) -> list[int]:
+    """Tokens of each expected text and a little more: a longer answer is not a better one."""
+    expected = [_first_words(pair) if first_words else pair.response for pair in pairs]
+    return [min(MAX_NEW_TOKENS, len(ids) + SPARE_TOKENS) for ids in tokenizer.encode_batch(expected)]
+
+
+def _first_words(pair: Pair) -> str:
+    """What must have been said before a response can be scored: the longest choice, the value, or all of it."""
+    if pair.condition != "direct" or pair.answer.type in ("text", "sql"):
+        return pair.response
+    return max([pair.answer.value, *(pair.answer.choices or ())], key=len)
 
 
 def _answered(pair: Pair, response: str | None) -> Answered:
@@ -132,8 +146,9 @@ def _text_removed(
     cut = [without_shown_text(pair) for pair in pairs]
     asked = [i for i, instruction in enumerate(cut) if instruction]
     responses = ask_all(
-        model, tokenizer, [pairs[i] for i in asked], instructions=[cut[i] or "" for i in asked], advance=advance
-    )
+        model, tokenizer, [pairs[i] for i in asked], instructions=[cut[i] or "" for i in asked],
+        first_words=True, advance=advance,
+    )  # fmt: skip
     right: list[bool | None] = [None] * len(pairs)
     for i, response in zip(asked, responses, strict=True):
         right[i] = _answered(pairs[i], response).exact
@@ -149,6 +164,7 @@ class DevScorer:
 
     def __call__(self, model: LanguageModel, step: int) -> dict[str, float]:
         """`exact`, the share of right answers, and `n`, how many were asked."""
-        responses = ask_all(model, self._tokenizer, self._pairs, instructions=[p.instruction for p in self._pairs])
+        instructions = [pair.instruction for pair in self._pairs]
+        responses = ask_all(model, self._tokenizer, self._pairs, instructions=instructions, first_words=True)
         right = sum(_answered(pair, one).exact for pair, one in zip(self._pairs, responses, strict=True))
         return {"exact": right / len(self._pairs) if self._pairs else 0.0, "n": float(len(self._pairs))}
