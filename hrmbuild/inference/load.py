@@ -19,9 +19,10 @@ from safetensors.torch import load_file
 from hrmbuild.config.model import ModelConfig
 from hrmbuild.errors import InputError
 from hrmbuild.inference.transformers_config import model_config
+from hrmbuild.inference.weight_files import read_weights
 from hrmbuild.model import build_model
 from hrmbuild.model.language_model import LanguageModel
-from hrmbuild.model.weights import State, fused_layout, load_state, read_weights
+from hrmbuild.model.weights import State, fused_layout, load_state
 from hrmbuild.tokens.tokenizer import TextTokenizer, load_tokenizer
 
 CONFIG_NAME = "config.json"

@@ -83,14 +83,11 @@ class AttentionBackend(StrEnum):
 
     def why_unavailable(self, device: torch.device, dtype: torch.dtype) -> str | None:
         """Why this kernel cannot train on `device` in `dtype` with the installed torch, or None when it can."""
-        return self._module().why_unavailable(device, dtype)
+        return import_module(f"hrmbuild.model.attention_{self}").why_unavailable(device, dtype)
 
     def build_plan(self, lengths: Lengths, device: torch.device) -> AttentionPlan:
         """The kernel's plan for sequences of these lengths."""
-        return self._module().build_plan(lengths, device)
-
-    def _module(self):
-        return import_module(f"hrmbuild.model.attention_{self.value}")
+        return import_module(f"hrmbuild.model.attention_{self}").build_plan(lengths, device)
 
 
 _PREFERENCE = (AttentionBackend.ROWS, AttentionBackend.VARLEN, AttentionBackend.FLEX, AttentionBackend.SDPA)

@@ -5,7 +5,7 @@ Owns the mask's definition for that kernel. It must not train on a CPU: PyTorch 
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor
@@ -21,10 +21,8 @@ def why_unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     return None if torch.utils._triton.has_triton() else "FlexAttention needs Triton, which this torch does not find"
 
 
-@cache
-def _compiled():
-    # Uncompiled, FlexAttention builds all scores; compiled once, it serves every pack of the same length.
-    return torch.compile(flex_attention, dynamic=False)
+# Uncompiled, FlexAttention builds all scores; compiled once, it serves every pack of the same length.
+_compiled = cache(partial(torch.compile, flex_attention, dynamic=False))
 
 
 class FlexPlan(AttentionPlan):

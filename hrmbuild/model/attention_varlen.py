@@ -9,6 +9,8 @@ keys and values gathered into sequence order. No segment is ever empty: empty on
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import accumulate
 from typing import Any
 
@@ -28,15 +30,7 @@ def why_unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
         return "flash kernels need compute capability 8.0 or newer"
     if dtype not in (torch.float16, torch.bfloat16):
         return f"flash kernels compute in float16 or bfloat16, not {dtype}"
-    return None if _find_kernel() else "this torch has no torch.nn.attention.varlen"
-
-
-def _find_kernel() -> VarlenKernel | None:
-    try:
-        from torch.nn.attention.varlen import varlen_attn
-    except ImportError:
-        return None
-    return varlen_attn
+    return None if find_spec("torch.nn.attention.varlen") else "this torch has no torch.nn.attention.varlen"
 
 
 class VarlenPlan(AttentionPlan):
@@ -77,6 +71,4 @@ def _ends(queries: list[int], keys: list[int], device: torch.device) -> tuple[An
 
 def build_plan(lengths: Lengths, device: torch.device) -> VarlenPlan:
     """The plan for PyTorch's own kernel."""
-    kernel = _find_kernel()
-    assert kernel is not None, "why_unavailable gives the reason; ask it first"
-    return VarlenPlan(lengths, device, kernel)
+    return VarlenPlan(lengths, device, import_module("torch.nn.attention.varlen").varlen_attn)

@@ -9,6 +9,7 @@ Shapes: B sequences, N heads, C capacity in tokens, P width of a head.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -58,7 +59,7 @@ class KVCache:
             self._values[slot][row_T, :, position_T] = layout.to_tokens(v)
             return layout.plan.attend(q, k, v)
 
-        return lambda slot: lambda q, k, v: attend(slot, q, k, v)
+        return lambda slot: partial(attend, slot)
 
     def decode_attention(self) -> tuple[Tensor, AttendAt]:
         """Open one position in every row: the positions [B], and the attention that writes and reads them.
@@ -71,17 +72,16 @@ class KVCache:
         longest, even = max(self._lengths), min(self._lengths) == max(self._lengths)
         rows_B = torch.arange(len(self._lengths), device=self._keys.device)
         at = (slice(None), slice(None), longest - 1) if even else (rows_B, slice(None), positions_B)
-        beyond_BC = torch.arange(longest, device=self._keys.device) > positions_B[:, None]
-        bias = None if even else torch.zeros(beyond_BC.shape, dtype=self._keys.dtype, device=beyond_BC.device)
-        bias_B11C = None if bias is None else bias.masked_fill_(beyond_BC, float("-inf"))[:, None, None]
+        seen_BC = torch.arange(longest, device=self._keys.device) <= positions_B[:, None]
+        mask_B11C = None if even else seen_BC[:, None, None]
 
         def attend(slot: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             keys_BNCP, values_BNCP = self._keys[slot], self._values[slot]
             keys_BNCP[at], values_BNCP[at] = k, v
             seen = (keys_BNCP[:, :, :longest], values_BNCP[:, :, :longest])
-            return F.scaled_dot_product_attention(q.unsqueeze(2), *seen, attn_mask=bias_B11C).squeeze(2)
+            return F.scaled_dot_product_attention(q.unsqueeze(2), *seen, attn_mask=mask_B11C).squeeze(2)
 
-        return positions_B, lambda slot: lambda q, k, v: attend(slot, q, k, v)
+        return positions_B, lambda slot: partial(attend, slot)
 
     def _grow_to(self, lengths: list[int]) -> None:
         if max(lengths) > self.capacity_tokens:

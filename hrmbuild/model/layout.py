@@ -52,11 +52,9 @@ def build_layout(
     dtype: torch.dtype | None = None,
     backend: AttentionBackend | None = None,
 ) -> PackLayout:
-    """Lay out sequences of the given lengths, in pack order.
+    """Lay out sequences, in pack order, of prefixes (1 token or more) and response-side input tokens (0 or more).
 
     Args:
-        prefix_lengths: tokens of each prefix, at least 1.
-        response_lengths: response-side input tokens, at least 0: the last label of a response is no input.
         pad_to: total tokens of the pack; what is missing stands at the end and is seen by nobody.
         dtype: what the model computes in, as some kernels want half precision; None: bfloat16 on a GPU, else float32.
         backend: the attention kernel; None takes the best one for `device`.

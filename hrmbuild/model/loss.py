@@ -9,7 +9,7 @@ Shapes: T tokens, R predicting rows, D width, V padded vocabulary.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,11 +31,7 @@ class ResponseLoss(NamedTuple):
     """int64 scalar: labels that were also the most likely token."""
 
 
-class _Head(Protocol):
-    lm_head: nn.Linear
-
-
-def response_loss(model: _Head, hidden_TD: Tensor, labels_T: Tensor, layout: PackLayout) -> ResponseLoss:
+def response_loss(model: nn.Module, hidden_TD: Tensor, labels_T: Tensor, layout: PackLayout) -> ResponseLoss:
     """Sum the loss over the predicting positions of a pack.
 
     Args:

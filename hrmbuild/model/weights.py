@@ -1,17 +1,14 @@
-"""Weights in and out: the fused layout of the released models, the split one of `transformers`, and folders on disk.
+"""Weights in and out: the fused layout of the released models and the split one of `transformers`.
 
-Owns names and shapes of the tensors and safetensors files. It must not read `config.json` nor decide a dtype. Fused is
-what the modules here hold: `attn.gqkv_proj` = [gate | q | k | v] and `mlp.gate_up_proj` = [gate | up], along the rows.
+Owns names and shapes of the tensors. It must not read files nor decide a dtype. Fused is what the modules here hold:
+`attn.gqkv_proj` = [gate | q | k | v] and `mlp.gate_up_proj` = [gate | up], along the rows.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from hrmbuild.errors import InputError
@@ -23,7 +20,6 @@ _SPLIT = {
     "attn.o_proj.weight": ("self_attn.o_proj.weight",),
     "mlp.gate_up_proj.weight": ("mlp.gate_proj.weight", "mlp.up_proj.weight"),
 }
-SINGLE_NAME, INDEX_NAME = "model.safetensors", "model.safetensors.index.json"
 
 
 def fused_state(model: nn.Module) -> State:
@@ -76,42 +72,3 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], *, where: str = "w
         raise InputError("model.weights_do_not_fit", f"the weights do not fit the model: {told}", where=where)
     for name, tensor in own.items():
         tensor.copy_(given[name])
-
-
-def read_weights(folder: Path) -> State:
-    """All tensors of a folder: `model.safetensors`, or the shards its index names.
-
-    Raises:
-        InputError: no weights there, a shard is missing or outside the folder, or shards and index disagree.
-    """
-    if not (folder / INDEX_NAME).is_file():
-        return _read_file(folder / SINGLE_NAME)
-    weight_map: dict[str, str] = json.loads((folder / INDEX_NAME).read_text("utf-8"))["weight_map"]
-    state: State = {}
-    for shard in sorted(set(weight_map.values())):
-        if Path(shard).name != shard:
-            raise _unreadable(INDEX_NAME, f"shard '{shard}' lies outside the folder")
-        state |= _read_file(folder / shard)
-    if state.keys() != weight_map.keys():
-        odd = ", ".join(sorted(state.keys() ^ weight_map.keys()))
-        raise _unreadable(INDEX_NAME, f"index and shards disagree on {odd}")
-    return dict(sorted(state.items()))
-
-
-def _read_file(path: Path) -> State:
-    if not path.is_file():
-        raise _unreadable(path.name, "no such file")
-    return load_file(path)
-
-
-def _unreadable(where: str, what: str) -> InputError:
-    fix = "point to a folder with complete safetensors weights"
-    return InputError("model.weights_unreadable", what, where=where, fix=fix)
-
-
-def write_weights(state: Mapping[str, Tensor], folder: Path) -> Path:
-    """Write `model.safetensors`; names are sorted, so that the same tensors give the same bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(state.items())}
-    save_file(plain, folder / SINGLE_NAME, metadata={"format": "pt"})
-    return folder / SINGLE_NAME

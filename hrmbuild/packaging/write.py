@@ -29,8 +29,8 @@ from hrmbuild.fingerprint import hash_file, sha256_hex
 from hrmbuild.inference.generate import MAX_NEW_TOKENS, Prompt
 from hrmbuild.inference.load import model_from_state
 from hrmbuild.inference.transformers_config import SpecialIds, transformers_config
+from hrmbuild.inference.weight_files import write_weights
 from hrmbuild.model.digest import weights_sha256
-from hrmbuild.model.weights import write_weights
 from hrmbuild.packaging.bom import bill_of_materials
 from hrmbuild.packaging.card import render_card
 from hrmbuild.packaging.card_facts import CardFacts

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from hrmbuild.audit.evidence import TOKENIZER_NAME
 from hrmbuild.errors import InputError, UsageError
+from hrmbuild.inference.weight_files import read_weights
 from hrmbuild.model.digest import weights_sha256
 from hrmbuild.model.language_model import LanguageModel
-from hrmbuild.model.weights import load_state, read_weights
+from hrmbuild.model.weights import load_state
 from hrmbuild.pipelines.train_corpus import FrozenCorpus
 from hrmbuild.tokens.tokenizer import load_tokenizer
 

@@ -10,9 +10,10 @@ import torch
 from small_models import oracle_for, small_config, small_model
 
 from hrmbuild.errors import InputError
+from hrmbuild.inference.weight_files import read_weights, write_weights
 from hrmbuild.model import build_model
 from hrmbuild.model.language_model import LanguageModel
-from hrmbuild.model.weights import fused_layout, fused_state, load_state, read_weights, split_state, write_weights
+from hrmbuild.model.weights import fused_layout, fused_state, load_state, split_state
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from hrmbuild.config.loading import Project, load_project
 from hrmbuild.config.presets import PRESETS
 from hrmbuild.errors import AnswerIsNoError, InputError, UsageError
-from hrmbuild.model.weights import write_weights
+from hrmbuild.inference.weight_files import write_weights
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
 from hrmbuild.pipelines.progress import SilentProgress
