@@ -15,17 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from hrmbuild.audit import evidence
-from hrmbuild.audit.manifest import DIGEST_NAME, MANIFEST_NAME, digest_line
+from hrmbuild.audit.manifest import DIGEST_NAME, MANIFEST_NAME, NOTHING, digest_line, read_manifest
+from hrmbuild.audit.rows import content_root, content_roots, leaf_of, row_bytes
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError, ConfigError, InputError, UsageError, raise_all
 from hrmbuild.files import disk_errors, rename_folder
 from hrmbuild.pairs.environment import Templates
-from hrmbuild.pipelines.freeze_manifest import build_manifest
+from hrmbuild.pipelines.freeze_manifest import build_manifest, refused_files, source_entries
 from hrmbuild.pipelines.freeze_pack import Selection, ensure_salts, write_fixed_files, write_rejections, write_rows
-from hrmbuild.pipelines.identity import ingest_identity, project_templates
+from hrmbuild.pipelines.identity import freeze_settings_sha256, ingest_identity, project_templates
 from hrmbuild.pipelines.manifests import all_manifests, folder_for, holds, set_current
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.records.manifest import Manifest
+from hrmbuild.records.pair import SPLITS
 from hrmbuild.store.corpus import Corpus
 from hrmbuild.tokens.tokenizer import TextTokenizer, train_tokenizer
 from hrmbuild.tokens.vocabulary import vocab_size_for
@@ -91,9 +93,43 @@ def freeze(
         with _incomplete_folder(out.parent if out else project.manifests_folder) as folder:
             manifest = _write_folder(project, folder, selection, templates, shown)
             final, unchanged = _publish(project, folder, manifest, out)
+        corpus.record_freeze(manifest.content_root, max_label)
     if out is None:
         set_current(project, final)
     return FreezeReport(final, manifest, unchanged)
+
+
+def is_frozen_as(project: Project, folder: Path) -> bool:
+    """Whether freezing the corpus now would give the manifest in `folder`, but for the release that wrote it.
+
+    Raises:
+        InputError: `store.*`: the corpus cannot be opened.
+    """
+    with Corpus.open(project.corpus_path, read_only=True) as corpus:
+        try:
+            templates = project_templates(project)
+            _check_fresh(project, corpus, templates)
+            manifest = read_manifest(folder)
+        except InputError:
+            return False
+        selection = Selection(corpus, project.config.labels, manifest.max_label)
+        same_settings = (manifest.config_sha256, manifest.templates_sha256) == (
+            freeze_settings_sha256(project),
+            templates.tree_sha256(),
+        )
+        told = tuple(entry.model_copy(update={"count": NOTHING}) for entry in manifest.sources)
+        same_sources = (told, manifest.refused) == (source_entries(selection), refused_files(selection))
+        return same_settings and same_sources and _content_root_now(selection) == manifest.content_root
+
+
+def _content_root_now(selection: Selection) -> str:
+    """The content root of the chosen pairs: remembered from the last freeze of this very corpus, else computed."""
+    known = selection.corpus.frozen_content_root(selection.max_label)
+    if known is not None:
+        return known
+    pairs = (pair for split in SPLITS for pair in selection.pairs(split))
+    leaves = (leaf_of(pair.id, pair.split, row=row_bytes(pair), salt=None) for pair in pairs)
+    return content_root(content_roots(leaves))
 
 
 def _check_declared(project: Project) -> None:

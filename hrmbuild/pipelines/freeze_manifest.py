@@ -15,7 +15,7 @@ from hrmbuild.config.loading import Project
 from hrmbuild.fingerprint import hash_file
 from hrmbuild.pipelines.freeze_pack import Pack, Selection
 from hrmbuild.pipelines.gate_counts import gate_entries
-from hrmbuild.pipelines.identity import code_sha256
+from hrmbuild.pipelines.identity import code_sha256, freeze_settings_sha256
 from hrmbuild.records.manifest import Manifest, RefusedFile, SourceEntry, TokenizerEntry
 from hrmbuild.store.reading import StoredSource
 from hrmbuild.tokens.tokenizer import TextTokenizer
@@ -38,7 +38,7 @@ def build_manifest(
     return Manifest(
         hrmbuild=__version__,
         name=config.name,
-        config_sha256=project.config_sha256,
+        config_sha256=freeze_settings_sha256(project),
         code_sha256=code_sha256(),
         templates_sha256=templates_sha256,
         seed=config.seed,
@@ -47,11 +47,8 @@ def build_manifest(
         max_label=selection.max_label,
         left_out=selection.corpus.n_pairs() - len(pack.leaves),
         lineage="complete",
-        sources=_source_entries(selection, counts),
-        refused=tuple(
-            RefusedFile(path=one.path, code=one.code, detail=one.detail, declared_by=one.declared_by)
-            for one in selection.corpus.refused()
-        ),
+        sources=source_entries(selection, counts),
+        refused=refused_files(selection),
         splits=counts.splits,
         strata=counts.strata,
         kinds=counts.kinds,
@@ -66,7 +63,16 @@ def build_manifest(
     )
 
 
-def _source_entries(selection: Selection, counts: Counts) -> tuple[SourceEntry, ...]:
+def refused_files(selection: Selection) -> tuple[RefusedFile, ...]:
+    """The files that were found and not opened, sorted by path."""
+    return tuple(
+        RefusedFile(path=one.path, code=one.code, detail=one.detail, declared_by=one.declared_by)
+        for one in selection.corpus.refused()
+    )
+
+
+def source_entries(selection: Selection, counts: Counts | None = None) -> tuple[SourceEntry, ...]:
+    """Every source with what came of it, sorted by path; without `counts` all token counts are zero."""
     by_label = selection.corpus.occurrences_by_label()
     admitted = selection.admitted
     return tuple(
@@ -76,7 +82,7 @@ def _source_entries(selection: Selection, counts: Counts) -> tuple[SourceEntry, 
     )  # fmt: skip
 
 
-def _source_entry(one: StoredSource, counts: Counts, *, n_left_out: int) -> SourceEntry:
+def _source_entry(one: StoredSource, counts: Counts | None, *, n_left_out: int) -> SourceEntry:
     return SourceEntry(
         source=one.source,
         status="quarantined" if one.status == "quarantined" else "read",
@@ -89,5 +95,5 @@ def _source_entry(one: StoredSource, counts: Counts, *, n_left_out: int) -> Sour
         rejected=one.n_rejected,
         left_out=n_left_out,
         reasons=one.reasons,
-        count=counts.sources.get(one.source.sha256, NOTHING),
+        count=counts.sources.get(one.source.sha256, NOTHING) if counts else NOTHING,
     )

@@ -95,3 +95,12 @@ def ingest_identity(project: Project, templates: Templates) -> dict[str, str]:
     keys = ("as_of", "gates", "labels", "seed", "sources")
     settings = hash_value({key: config[key] for key in keys if key in config})
     return {"settings": settings, "templates": templates.tree_sha256(), "code": compiling_code_sha256()}
+
+
+def freeze_settings_sha256(project: Project) -> str:
+    """Hash of the settings that a manifest depends on: all but those of run and model, so that another number of steps
+    is no other corpus. The run's preset counts where it bounds the vocabulary."""
+    settings = canonical_settings(project.config)
+    kept = {key: value for key, value in settings.items() if key not in ("train", "model")}
+    preset = None if project.config.tokenizer.vocab_size else project.config.train.preset
+    return hash_value([kept, preset])

@@ -91,7 +91,7 @@ class Manifest(Noun):
     """Version that froze it."""
     name: str
     config_sha256: Sha256
-    """Of the resolved config's canonical JSON."""
+    """Of the settings that corpus and tokenizer depend on, as canonical JSON: all but `train` and `model`."""
     code_sha256: Sha256
     """Of the package's source files, by name and hash."""
     templates_sha256: Sha256

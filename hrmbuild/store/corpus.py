@@ -155,6 +155,19 @@ class Corpus:
         ).fetchall()
         return hash_value([_SETTLE_VERSION, units, [list(cap) for cap in caps], list(labels), seed])
 
+    def record_freeze(self, content_root: str, max_label: str | None) -> None:
+        """Remember that the settled corpus, with labels up to `max_label`, has this content root."""
+        told = {"content_root": content_root, "settled": self._state("settled") or "", "max_label": max_label or ""}
+        if json.loads(self._state("frozen") or "{}") != told:
+            with self._transaction():
+                self._set_state("frozen", canonical_json(told).decode())
+
+    def frozen_content_root(self, max_label: str | None) -> str | None:
+        """The content root of the corpus as it is settled now, where the last freeze remembered it."""
+        told = json.loads(self._state("frozen") or "{}")
+        same = (told.get("settled"), told.get("max_label")) == (self._state("settled"), max_label or "")
+        return str(told["content_root"]) if told and same else None
+
     def last_ingest(self) -> dict[str, str]:
         """Hashes of what the last complete ingest was told, by name; empty before the first."""
         return json.loads(self._state("ingest") or "{}")

@@ -15,7 +15,7 @@ from hrmbuild.audit.evidence import EVIDENCE_NAMES, read_evidence, read_rejectio
 from hrmbuild.audit.manifest import read_manifest
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError, ConfigError, HrmbuildError, InputError, UsageError
-from hrmbuild.pipelines.freeze import FreezeReport, freeze
+from hrmbuild.pipelines.freeze import FreezeReport, freeze, is_frozen_as
 from hrmbuild.pipelines.ingest import ingest
 from hrmbuild.pipelines.manifests import current_manifest
 from hrmbuild.records.pair import SPLITS
@@ -83,6 +83,31 @@ def test_another_owner_is_another_manifest_of_the_same_content(tmp_path: Path) -
     assert second.manifest.content_root == first.manifest.content_root
     assert second.folder != first.folder and second.folder.name.startswith(first.folder.name)
     assert read_manifest(first.folder) == first.manifest and current_manifest(project) == second.folder
+
+
+def test_a_manifest_is_current_until_corpus_settings_or_owners_change(tmp_path: Path) -> None:
+    project = write_project(tmp_path)
+    folder = frozen(project).folder
+    assert is_frozen_as(project, folder)
+    longer = rewrite(project, "seed: 3", "train: {steps: 9}\nseed: 3")
+    ingest(longer)
+    assert not is_frozen_as(longer, folder)  # the entries stand on other lines now, and the manifest names the lines
+    assert is_frozen_as(longer, frozen(longer).folder)
+    project.corpus_path.unlink()
+    ingest(longer)
+    assert is_frozen_as(longer, freeze(longer).folder)
+    (tmp_path / "memos/storm.md").unlink()
+    assert is_frozen_as(longer, freeze(longer).folder)
+    ingest(longer)
+    assert not is_frozen_as(longer, current_manifest(longer) or folder)
+
+
+def test_the_number_of_steps_is_no_other_corpus(tmp_path: Path) -> None:
+    project = rewrite(write_project(tmp_path), "seed: 3", "seed: 3\ntrain: {steps: 9}")
+    folder = frozen(project).folder
+    longer = rewrite(project, "steps: 9", "steps: 10")
+    assert is_frozen_as(longer, folder) and frozen(longer).unchanged
+    assert not is_frozen_as(rewrite(longer, "{steps: 10}", "{preset: tiny}"), folder)
 
 
 def test_max_label_leaves_pairs_out_and_counts_them(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ STATEMENTS = (
         boundary BOOLEAN NOT NULL, label VARCHAR NOT NULL, valid_from VARCHAR, valid_until VARCHAR)""",
     # 32 random bytes a pair, drawn once and kept.
     "CREATE TABLE salt (pair_id VARCHAR NOT NULL, salt BLOB NOT NULL)",
-    # Single values: `settled` (what the last corpus-level pass saw), `ingest` (what the last ingest was told, as JSON).
+    # Single values: `settled` (what the last corpus-level pass saw); as JSON `ingest` (what the last ingest was told)
+    # and `frozen` (the content root that was computed last, and of what).
     "CREATE TABLE state (name VARCHAR NOT NULL, value VARCHAR NOT NULL)",
 )
