@@ -11,13 +11,14 @@ from decimal import Decimal
 
 from hrmbuild.pairs.table_ask import Ask, Build, Columns, Draws, ratio_sql, text_literal
 from hrmbuild.pairs.table_columns import ColumnProfile
-from hrmbuild.pairs.table_view import View, show, sql_table
+from hrmbuild.pairs.table_names import sql_name
+from hrmbuild.pairs.table_view import View, show
 
 
 def aggregate(function: str, word: str) -> Build:
     def build(view: View, columns: Columns, draws: Draws) -> Ask | None:
         (number,) = columns
-        sql = f"SELECT {function}({number.sql_name}) FROM {sql_table(view.table)}"
+        sql = f"SELECT {function}({number.sql_name}) FROM {sql_name(view.table)}"
         ground = f"{word} of {number.name} over {len(view.rows)} rows."
         return Ask(sql, {"number": number.name}, unit=number.unit, decimals=number.decimals, ground=ground)
 
@@ -28,7 +29,7 @@ def sum_where(view: View, columns: Columns, draws: Draws) -> Ask | None:
     group, number = columns
     value = draws.value(view, group, "value")
     return Ask(
-        f"SELECT sum({number.sql_name}) FROM {sql_table(view.table)} WHERE {group.sql_name} = {text_literal(value)}",
+        f"SELECT sum({number.sql_name}) FROM {sql_name(view.table)} WHERE {group.sql_name} = {text_literal(value)}",
         {"group": group.name, "value": value, "number": number.name},
         unit=number.unit,
         decimals=number.decimals,
@@ -40,7 +41,7 @@ def spread(view: View, columns: Columns, draws: Draws) -> Ask | None:
     (number,) = columns
     n = number.sql_name
     return Ask(
-        f"SELECT max({n}) - min({n}) FROM {sql_table(view.table)}",
+        f"SELECT max({n}) - min({n}) FROM {sql_name(view.table)}",
         {"number": number.name},
         unit=number.unit,
         decimals=number.decimals,
@@ -64,7 +65,7 @@ def mean(view: View, columns: Columns, draws: Draws) -> Ask | None:
     decimals = number.decimals + 2
     below = f"(count(*) * {10**number.decimals})"
     return Ask(
-        f"SELECT {ratio_sql(_integer(number.sql_name, number), below, decimals)} FROM {sql_table(view.table)}",
+        f"SELECT {ratio_sql(_integer(number.sql_name, number), below, decimals)} FROM {sql_name(view.table)}",
         {"number": number.name, "decimals": decimals},
         unit=number.unit,
         decimals=decimals,
@@ -80,7 +81,7 @@ def share_of_sum(view: View, columns: Columns, draws: Draws) -> Ask | None:
     part = f"CASE WHEN {group.sql_name} = {text_literal(value)} THEN {number.sql_name} ELSE 0 END"
     above, below = f"{_integer(part, number)} * 100", _integer(number.sql_name, number)
     return Ask(
-        f"SELECT {ratio_sql(above, below, 2)} FROM {sql_table(view.table)}",
+        f"SELECT {ratio_sql(above, below, 2)} FROM {sql_name(view.table)}",
         {"group": group.name, "value": value, "number": number.name, "decimals": 2},
         unit="percent",
         decimals=2,
@@ -90,7 +91,7 @@ def share_of_sum(view: View, columns: Columns, draws: Draws) -> Ask | None:
 
 def _of_row(view: View, key: ColumnProfile, column: ColumnProfile, row: int) -> str:
     where = f"WHERE {key.sql_name} = {text_literal(key.values[row])}"
-    return f"(SELECT {column.sql_name} FROM {sql_table(view.table)} {where})"
+    return f"(SELECT {column.sql_name} FROM {sql_name(view.table)} {where})"
 
 
 def difference(view: View, columns: Columns, draws: Draws) -> Ask | None:
@@ -136,7 +137,7 @@ def days_between(view: View, columns: Columns, draws: Draws) -> Ask | None:
 
 def second_highest(view: View, columns: Columns, draws: Draws) -> Ask | None:
     (number,) = columns
-    n, table = number.sql_name, sql_table(view.table)
+    n, table = number.sql_name, sql_name(view.table)
     return Ask(
         f"SELECT {n} FROM {table} ORDER BY {n} DESC LIMIT 1 OFFSET 1",
         {"number": number.name},
@@ -149,7 +150,7 @@ def second_highest(view: View, columns: Columns, draws: Draws) -> Ask | None:
 
 def top_three(view: View, columns: Columns, draws: Draws) -> Ask | None:
     (number,) = columns
-    n, table = number.sql_name, sql_table(view.table)
+    n, table = number.sql_name, sql_name(view.table)
     return Ask(
         f"SELECT {n} FROM {table} ORDER BY {n} DESC LIMIT 3",
         {"number": number.name},
@@ -162,14 +163,14 @@ def top_three(view: View, columns: Columns, draws: Draws) -> Ask | None:
 def sorted_values(view: View, columns: Columns, draws: Draws) -> Ask | None:
     (number,) = columns
     n = number.sql_name
-    sql = f"SELECT {n} FROM {sql_table(view.table)} ORDER BY {n}"
+    sql = f"SELECT {n} FROM {sql_name(view.table)} ORDER BY {n}"
     return Ask(sql, {"number": number.name}, answer="text", decimals=number.decimals)
 
 
 def extreme_group(order: str, word: str) -> Build:
     def build(view: View, columns: Columns, draws: Draws) -> Ask | None:
         group, number = columns
-        n, table = number.sql_name, sql_table(view.table)
+        n, table = number.sql_name, sql_name(view.table)
         function = "max" if order == "DESC" else "min"
         return Ask(
             f"SELECT {group.sql_name} FROM {table} ORDER BY {n} {order} LIMIT 1",
@@ -191,7 +192,7 @@ def sum_difference(view: View, columns: Columns, draws: Draws) -> Ask | None:
     low, high = sorted(values, key=lambda value: sums[value])
     if sums[low] == sums[high]:
         return None
-    part = f"(SELECT sum({number.sql_name}) FROM {sql_table(view.table)} WHERE {group.sql_name} = "
+    part = f"(SELECT sum({number.sql_name}) FROM {sql_name(view.table)} WHERE {group.sql_name} = "
     return Ask(
         f"SELECT {part}{text_literal(high)}) - {part}{text_literal(low)})",
         {"group": group.name, "number": number.name, "high": high, "low": low},

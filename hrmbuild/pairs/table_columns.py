@@ -15,6 +15,7 @@ from typing import Literal
 
 from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import ConfigError
+from hrmbuild.pairs.table_names import sql_name
 from hrmbuild.records.document import Column, Table
 
 Role = Literal["key", "foreign_key", "number", "date", "category", "text", "personal", "label", "ignore"]
@@ -25,13 +26,19 @@ MAX_CATEGORIES = 12
 _DECLARED_ROLES: dict[str, Role] = {
     role: role for role in ("key", "ignore", "label", "personal", "text", "number", "date", "category")
 }
-_KEY_NAME = re.compile(r"(?:^|_)(?:id|key|code|no|nr|number|uuid|sku)$|(?<=[a-z])I[Dd]$|^id$", re.I)
+_KEY_NAME = re.compile(r"(?:^|_)(?:id|key|code|no|nr|number|uuid|sku)$|(?-i:(?<=[a-z])I[Dd])$|^id$", re.I)
 _PERSONAL_NAME = re.compile(
     r"(?:first|last|sur|middle|full|given|family|person|customer|employee|client|holder|contact|user)_?name$|^name$|"
     r"e_?mail|phone(?:_?(?:no|nr|number))?$|mobile$|street|address|birth|\bdob\b|iban|ssn|passport|gender|^sex$|religion|ethnic|nationality|"
     r"senior_?citizen|marital|^age$",
     re.I,
 )
+_NO_QUANTITY = re.compile(
+    r"(?:^|[ _])(?:year|yr|zip|zip_?code|postal_?code|postcode|lat|latitude|lon|lng|longitude|id|code|no|nr)$|^Unnamed",
+    re.I,
+)
+"""Numbers by their form only: nobody adds up years or postcodes."""
+_NAMELESS = re.compile(r"\s*$|column_\d+$|Unnamed: \d+$", re.I)
 _PLAIN = re.compile(r"[+-]?\d+(?:\.\d+)?$")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?$")
 _COMMA = re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d{1,2}$")
@@ -60,9 +67,8 @@ class ColumnProfile:
 
     @property
     def sql_name(self) -> str:
-        """Quoted only where SQL asks for it, so that answers stay short."""
-        plain = re.fullmatch(r"[a-z_][a-z0-9_]*", self.name) and self.name not in _RESERVED
-        return self.name if plain else '"' + self.name.replace('"', '""') + '"'
+        """As SQL writes it."""
+        return sql_name(self.name)
 
     @property
     def sql_type(self) -> str:
@@ -98,7 +104,6 @@ class ColumnProfile:
 
 _FLAGS = {Decimal(0), Decimal(1), None}
 """A column of these says yes or no; its mean is a share, and nobody asks for it so."""
-_RESERVED = frozenset({"order", "group", "select", "from", "where", "table", "column", "end", "user", "limit", "all"})
 
 
 def describe_columns(table: Table, settings: SourceConfig, siblings: Sequence[Table] = ()) -> tuple[ColumnProfile, ...]:
@@ -107,8 +112,14 @@ def describe_columns(table: Table, settings: SourceConfig, siblings: Sequence[Ta
     Raises:
         ConfigError: `columns` or `references` of the source name something else than a known role.
     """
-    columns = tuple(_profile(column, table, settings) for column in table.columns)
+    columns = tuple(_profile(column, table, settings) for column in table.columns if _is_askable(column, table))
     return tuple(_with_reference(column, table, settings, siblings) for column in columns)
+
+
+def _is_askable(column: Column, table: Table) -> bool:
+    """SQL does not tell names apart by case, and nobody can ask for a column without a name."""
+    same = [other for other in table.columns if other.name.casefold() == column.name.casefold()]
+    return not _NAMELESS.match(column.name) and len(same) == 1
 
 
 def _profile(column: Column, table: Table, settings: SourceConfig) -> ColumnProfile:
@@ -134,7 +145,7 @@ def _parsed(
         return ColumnProfile(name, "personal", None, 0, cells)
     if not role and _is_key(name, cells, position):
         return ColumnProfile(name, "key", None, 0, cells)
-    numbers = read_numbers(cells) if role in (None, "number") else None
+    numbers = read_numbers(cells) if role == "number" or not (role or _NO_QUANTITY.search(name)) else None
     if numbers and not (role is None and set(numbers.values) <= _FLAGS):
         return _number(name, numbers, unit)
     dates = _read_dates(cells) if role in (None, "date") else None

@@ -7,7 +7,8 @@ not an ambiguous question, it is none.
 from __future__ import annotations
 
 from hrmbuild.pairs.table_ask import AnswerType, Ask, Build, Columns, Draws, ratio_sql, text_literal
-from hrmbuild.pairs.table_view import View, show, sql_table
+from hrmbuild.pairs.table_names import sql_name
+from hrmbuild.pairs.table_view import View, show
 
 
 def lookup(view: View, columns: Columns, draws: Draws) -> Ask | None:
@@ -15,7 +16,7 @@ def lookup(view: View, columns: Columns, draws: Draws) -> Ask | None:
     row = view.rows[draws.below(len(view.rows), "row")]
     kinds: dict[str, AnswerType] = {"number": "number", "date": "date"}
     return Ask(
-        f"SELECT {asked.sql_name} FROM {sql_table(view.table)} WHERE {key.sql_name} = {text_literal(key.values[row])}",
+        f"SELECT {asked.sql_name} FROM {sql_name(view.table)} WHERE {key.sql_name} = {text_literal(key.values[row])}",
         {"column": asked.name, "key": key.name, "row": key.values[row]},
         answer=kinds.get(asked.role, "text"),
         unit=asked.unit,
@@ -25,7 +26,7 @@ def lookup(view: View, columns: Columns, draws: Draws) -> Ask | None:
 
 
 def count_ask(condition: str, view: View, ground: str, **values: object) -> Ask:
-    return Ask(f"SELECT count(*) FROM {sql_table(view.table)} WHERE {condition}", values, ground=ground)
+    return Ask(f"SELECT count(*) FROM {sql_name(view.table)} WHERE {condition}", values, ground=ground)
 
 
 def count_where(view: View, columns: Columns, draws: Draws) -> Ask | None:
@@ -76,7 +77,7 @@ def count_empty(view: View, columns: Columns, draws: Draws) -> Ask | None:
 
 def count_distinct(view: View, columns: Columns, draws: Draws) -> Ask | None:
     (group,) = columns
-    sql = f"SELECT count(DISTINCT {group.sql_name}) FROM {sql_table(view.table)}"
+    sql = f"SELECT count(DISTINCT {group.sql_name}) FROM {sql_name(view.table)}"
     return Ask(sql, {"group": group.name}, ground=f"Different values of {group.name}.")
 
 
@@ -85,7 +86,7 @@ def share_where(view: View, columns: Columns, draws: Draws) -> Ask | None:
     value = draws.value(view, group, "value")
     counted = f"count(*) FILTER (WHERE {group.sql_name} = {text_literal(value)}) * 100"
     return Ask(
-        f"SELECT {ratio_sql(counted, 'count(*)', 2)} FROM {sql_table(view.table)}",
+        f"SELECT {ratio_sql(counted, 'count(*)', 2)} FROM {sql_name(view.table)}",
         {"group": group.name, "value": value, "decimals": 2},
         unit="percent",
         decimals=2,
@@ -99,7 +100,7 @@ def list_where(view: View, columns: Columns, draws: Draws) -> Ask | None:
     n = number.sql_name
     where = f"WHERE {group.sql_name} = {text_literal(value)}"
     return Ask(
-        f"SELECT {n} FROM {sql_table(view.table)} {where} ORDER BY {n}",
+        f"SELECT {n} FROM {sql_name(view.table)} {where} ORDER BY {n}",
         {"group": group.name, "value": value, "number": number.name},
         answer="text",
         decimals=number.decimals,
@@ -109,7 +110,7 @@ def list_where(view: View, columns: Columns, draws: Draws) -> Ask | None:
 def extreme_day(function: str, word: str) -> Build:
     def build(view: View, columns: Columns, draws: Draws) -> Ask | None:
         (day,) = columns
-        sql = f"SELECT {function}({day.sql_name}) FROM {sql_table(view.table)}"
+        sql = f"SELECT {function}({day.sql_name}) FROM {sql_name(view.table)}"
         return Ask(sql, {"day": day.name}, answer="date", ground=f"{word} of {len(view.rows)} rows.")
 
     return build
@@ -117,19 +118,19 @@ def extreme_day(function: str, word: str) -> Build:
 
 def most_common(view: View, columns: Columns, draws: Draws) -> Ask | None:
     (group,) = columns
-    g, table = group.sql_name, sql_table(view.table)
-    counts = f"(SELECT {g}, count(*) AS n FROM {table} GROUP BY {g})"
+    g, table = group.sql_name, sql_name(view.table)
+    counts = f'(SELECT count(*) AS "n rows" FROM {table} GROUP BY {g})'
     return Ask(
-        f"SELECT {g} FROM {counts} ORDER BY n DESC LIMIT 1",
+        f"SELECT {g} FROM {table} GROUP BY {g} ORDER BY count(*) DESC LIMIT 1",
         {"group": group.name},
         answer="text",
         ground=f"Most rows by {group.name}.",
-        only_if=f"SELECT count(*) FROM {counts} WHERE n = (SELECT max(n) FROM {counts})",
+        only_if=f'SELECT count(*) FROM {counts} WHERE "n rows" = (SELECT max("n rows") FROM {counts})',
     )
 
 
 def above_mean(view: View, columns: Columns, draws: Draws) -> Ask | None:
     (number,) = columns
-    n, table = number.sql_name, sql_table(view.table)
+    n, table = number.sql_name, sql_name(view.table)
     condition = f"{n} * (SELECT count(*) FROM {table}) > (SELECT sum({n}) FROM {table})"
     return count_ask(condition, view, f"Rows above the mean of {number.name}.", number=number.name)

@@ -17,7 +17,8 @@ from hrmbuild.pairs.draft import Draft, Piece, rejection
 from hrmbuild.pairs.spans import Quote
 from hrmbuild.pairs.table_ask import text_literal
 from hrmbuild.pairs.table_columns import ColumnProfile, describe_columns
-from hrmbuild.pairs.table_view import show, sql_table
+from hrmbuild.pairs.table_names import sql_name
+from hrmbuild.pairs.table_view import show
 from hrmbuild.records.document import Table
 from hrmbuild.records.pair import Answer, Rejection
 
@@ -36,7 +37,7 @@ class Schema:
     @property
     def name(self) -> str:
         """As SQL writes it."""
-        return sql_table(self.table.name)
+        return sql_name(self.table.name)
 
     def of(self, *roles: str) -> list[ColumnProfile]:
         """Columns of these roles."""
@@ -161,14 +162,14 @@ def _single(own: Schema) -> Iterator[Statement]:
 
 def _most_common(own: Schema, group: ColumnProfile) -> Statement:
     g = group.sql_name
-    counts = f"(SELECT count(*) AS n FROM {own.name} WHERE {g} IS NOT NULL GROUP BY {g})"
+    counts = f'(SELECT count(*) AS "n rows" FROM {own.name} WHERE {g} IS NOT NULL GROUP BY {g})'
     return Statement(
         "most_common",
         f"SELECT {g} FROM {own.name} WHERE {g} IS NOT NULL GROUP BY {g} ORDER BY count(*) DESC LIMIT 1",
         {"table": own.table.name, "group": group.name},
         (own,),
         (group.name,),
-        only_if=f"SELECT count(*) FROM {counts} WHERE n = (SELECT max(n) FROM {counts})",
+        only_if=f'SELECT count(*) FROM {counts} WHERE "n rows" = (SELECT max("n rows") FROM {counts})',
     )
 
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from hrmbuild.fingerprint import draw_below
 from hrmbuild.pairs.table_columns import ColumnProfile, Value
+from hrmbuild.pairs.table_names import sql_name
 
 MAX_SHOWN_ROWS = 40
 """More is not read, it is queried."""
@@ -40,12 +41,7 @@ class View:
         """`WITH claims(a, b) AS (VALUES (...), ...)`: the shown rows as SQL."""
         names = ", ".join(column.sql_name for column in self.columns)
         rows = ", ".join("(" + ", ".join(_literal(c, c.values[row]) for c in self.columns) + ")" for row in self.rows)
-        return f"WITH {sql_table(self.table)}({names}) AS (VALUES {rows})"
-
-
-def sql_table(name: str) -> str:
-    """A table's name, quoted where it is no plain identifier."""
-    return name if name.isidentifier() and name.islower() else '"' + name.replace('"', '""') + '"'
+        return f"WITH {sql_name(self.table)}({names}) AS (VALUES {rows})"
 
 
 def show(value: Value, column: ColumnProfile) -> str:

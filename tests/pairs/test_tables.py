@@ -96,6 +96,17 @@ def test_columns_are_taken_for_what_their_cells_and_names_say() -> None:
     assert (amount.unit, amount.decimals) == ("EUR", 2)
 
 
+def test_names_say_what_is_no_quantity_no_key_and_no_name() -> None:
+    made = table(
+        "t",
+        RespondentID=["3", "3", "5", "6"],
+        year=["2020", "2021", "2020", "2023"],
+        paid=["3", "4", "5", "6"],
+        column_7=["1", "2", "3", "4"],
+    )
+    assert roles(made) == {"RespondentID": "text", "year": "text", "paid": "number"}
+
+
 def test_the_owner_may_say_otherwise() -> None:
     made = table("t", id=["1", "2", "3"], weight=["4", "5", "6"], outcome=["a", "b", "a"])
     declared = {"t.weight": "number:kg", "outcome": "label"}
@@ -179,3 +190,17 @@ def test_cells_are_data_for_sql_and_for_templates() -> None:
     pairs = pairs_of(compile_all([(source_of("t.csv", config()), made)], config()))
     text = json.dumps([pair.instruction for pair in pairs])
     assert "{{ 7 * 7 }}" in text and "DROP TABLE" in text and len(pairs) > 50
+
+
+def test_names_that_sql_keeps_for_itself_are_quoted_and_equal_names_are_left_out() -> None:
+    made = table(
+        "table",
+        id=[f"R{i}" for i in range(9)],
+        order=["a", "b", "c"] * 3,
+        select=[str(i) for i in range(9)],
+        City=["x", "y", "z"] * 3,
+        city=["u", "v", "w"] * 3,
+    )
+    assert set(roles(made)) == {"id", "order", "select"}
+    pairs = pairs_of(compile_all([(source_of("t.csv", config()), made)], config()))
+    assert any('"order"' in (pair.occurrence.query or "") for pair in pairs) and len(pairs) > 50
