@@ -34,7 +34,8 @@ _PERSONAL_NAME = re.compile(
     re.I,
 )
 _NO_QUANTITY = re.compile(
-    r"(?:^|[ _])(?:year|yr|zip|zip_?code|postal_?code|postcode|lat|latitude|lon|lng|longitude|id|code|no|nr)$|(?-i:(?<=[a-z])I[Dd])$",
+    r"(?:^|[ _])(?:year|yr|zip|zip_?code|postal_?code|postcode|lat|latitude|lon|lng|longitude|id|code|no|nr)$|"
+    r"(?-i:(?<=[a-z])I[Dd])$",
     re.I,
 )
 """Numbers by their form only: nobody adds up years or postcodes."""
