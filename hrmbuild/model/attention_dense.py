@@ -16,11 +16,19 @@ def why_unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     return None
 
 
+def visible(prefix: int, response: int) -> Tensor:
+    """[L, L] bool, the rule inside one sequence: the prefix is open to all, the rest to those after it."""
+    position = torch.arange(prefix + response)
+    return (position < prefix)[None, :] | (position[None, :] <= position[:, None])
+
+
 class DensePlan(AttentionPlan):
     """`visible_TT[i, j]`: token i may look at token j."""
 
-    def __init__(self, visible_TT: Tensor) -> None:
-        self.visible_TT = visible_TT
+    def __init__(self, lengths: Lengths, device: torch.device) -> None:
+        self.visible_TT = (
+            torch.block_diag(*(visible(prefix, response) for prefix, response in lengths)).bool().to(device)
+        )
 
     def attend(self, q_TNP: Tensor, k_TNP: Tensor, v_TNP: Tensor) -> Tensor:
         """[T, N, P]; scores and softmax in float32 at least."""
@@ -30,13 +38,4 @@ class DensePlan(AttentionPlan):
         return torch.einsum("nts,snp->tnp", weights_NTT, v_TNP.to(wide)).to(q_TNP.dtype)
 
 
-def visible(prefix: int, response: int) -> Tensor:
-    """[L, L] bool, the rule inside one sequence: the prefix is open to all, the rest to those after it."""
-    position = torch.arange(prefix + response)
-    return (position < prefix)[None, :] | (position[None, :] <= position[:, None])
-
-
-def build_plan(lengths: Lengths, device: torch.device) -> DensePlan:
-    """The mask of the whole pack."""
-    blocks = [visible(prefix, response) for prefix, response in lengths]
-    return DensePlan(torch.block_diag(*blocks).bool().to(device))
+build_plan = DensePlan

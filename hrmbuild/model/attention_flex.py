@@ -9,7 +9,7 @@ from functools import cache, partial
 
 import torch
 from torch import Tensor
-from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
+from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 from hrmbuild.model.attention import AttentionPlan, Lengths
 
@@ -26,10 +26,20 @@ _compiled = cache(partial(torch.compile, flex_attention, dynamic=False))
 
 
 class FlexPlan(AttentionPlan):
-    """The block mask of one pack."""
+    """Token i sees token j when both are of one sequence and j is in the prefix or not after i."""
 
-    def __init__(self, mask: BlockMask, *, compiled: bool) -> None:
-        self.mask, self.kernel = mask, _compiled() if compiled else flex_attention
+    def __init__(self, lengths: Lengths, device: torch.device) -> None:
+        sizes = torch.tensor([prefix + response for prefix, response in lengths], device=device)
+        prefixes = torch.tensor([prefix for prefix, _ in lengths], device=device)
+        sequence_T = torch.repeat_interleave(torch.arange(len(lengths), device=device), sizes)
+        prefix_end_T = (sizes.cumsum(0) - sizes + prefixes)[sequence_T]
+
+        def visible(batch: Tensor, head: Tensor, i: Tensor, j: Tensor) -> Tensor:
+            return (sequence_T[i] == sequence_T[j]) & ((j < prefix_end_T[i]) | (j <= i))
+
+        total = len(sequence_T)
+        self.mask = create_block_mask(visible, None, None, total, total, device=device)
+        self.kernel = _compiled() if device.type == "cuda" else flex_attention
 
     def attend(self, q_TNP: Tensor, k_TNP: Tensor, v_TNP: Tensor) -> Tensor:
         """[T, N, P]."""
@@ -37,16 +47,4 @@ class FlexPlan(AttentionPlan):
         return self.kernel(q, k, v, block_mask=self.mask).squeeze(0).transpose(0, 1)
 
 
-def build_plan(lengths: Lengths, device: torch.device) -> FlexPlan:
-    """Token i sees token j when both are of one sequence and j is in the prefix or not after i."""
-    sizes = torch.tensor([prefix + response for prefix, response in lengths], device=device)
-    prefixes = torch.tensor([prefix for prefix, _ in lengths], device=device)
-    sequence_T = torch.repeat_interleave(torch.arange(len(lengths), device=device), sizes)
-    prefix_end_T = (sizes.cumsum(0) - sizes + prefixes)[sequence_T]
-
-    def visible(batch: Tensor, head: Tensor, i: Tensor, j: Tensor) -> Tensor:
-        return (sequence_T[i] == sequence_T[j]) & ((j < prefix_end_T[i]) | (j <= i))
-
-    total = len(sequence_T)
-    mask = create_block_mask(visible, None, None, total, total, device=device)
-    return FlexPlan(mask, compiled=device.type == "cuda")
+build_plan = FlexPlan

@@ -45,7 +45,7 @@ class Group(NamedTuple):
 class RowsPlan(AttentionPlan):
     """The groups of one pack, the longest first."""
 
-    def __init__(self, lengths: Lengths) -> None:
+    def __init__(self, lengths: Lengths, device: torch.device) -> None:
         sizes = [prefix + response for prefix, response in lengths]
         starts = list(accumulate(sizes, initial=0))
         members: list[list[int]] = []
@@ -142,9 +142,7 @@ class _GatedAttention(torch.autograd.Function):
         return rows.index_select(0, pack.gqkv_rows).view(n_tokens, 4 * width), None
 
 
-def build_plan(lengths: Lengths, device: torch.device) -> RowsPlan:
-    """Groups of sequences sorted by length."""
-    return RowsPlan(lengths)
+build_plan = RowsPlan
 
 
 def _row(size: int) -> int:

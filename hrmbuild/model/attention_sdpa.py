@@ -10,12 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hrmbuild.model.attention import AttentionPlan, Lengths
-from hrmbuild.model.attention_dense import visible
+from hrmbuild.model.attention_dense import visible, why_unavailable
 
-
-def why_unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
-    """Never: PyTorch has SDPA kernels for every device."""
-    return None
+__all__ = ["SdpaPlan", "build_plan", "why_unavailable"]
 
 
 class SdpaPlan(AttentionPlan):
@@ -33,6 +30,4 @@ class SdpaPlan(AttentionPlan):
         return torch.cat(outs, dim=1).transpose(0, 1)
 
 
-def build_plan(lengths: Lengths, device: torch.device) -> SdpaPlan:
-    """One mask a sequence."""
-    return SdpaPlan(lengths, device)
+build_plan = SdpaPlan

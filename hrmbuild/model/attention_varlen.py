@@ -19,8 +19,6 @@ from torch import Tensor
 
 from hrmbuild.model.attention import AttentionPlan, Lengths
 
-VarlenKernel = Callable[..., Tensor]
-
 
 def why_unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     """Needs CUDA of compute capability 8.0, half precision, and a torch that has `varlen_attn`."""
@@ -34,9 +32,9 @@ def why_unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
 
 
 class VarlenPlan(AttentionPlan):
-    """Both passes of one pack; `kernel` has the signature of PyTorch's `varlen_attn`."""
+    """Both passes of one pack; `kernel` has the signature of PyTorch's `varlen_attn` and defaults to it."""
 
-    def __init__(self, lengths: Lengths, device: torch.device, kernel: VarlenKernel) -> None:
+    def __init__(self, lengths: Lengths, device: torch.device, kernel: Callable[..., Tensor] | None = None) -> None:
         starts = list(accumulate((p + r for p, r in lengths), initial=0))[:-1]
         spans = [(s, s + p, s + p + r) for s, (p, r) in zip(starts, lengths, strict=True)]
         order = [torch.arange(start, end) for start, end, _ in spans] + [
@@ -45,7 +43,8 @@ class VarlenPlan(AttentionPlan):
         self.slot_tokens = torch.cat(order).to(device)
         token_slots = self.slot_tokens.argsort()
         answered = [(start, mid, end) for start, mid, end in spans if end > mid]
-        self.n_prefix, self.kernel = sum(p for p, _ in lengths), kernel
+        self.n_prefix = sum(p for p, _ in lengths)
+        self.kernel = kernel or import_module("torch.nn.attention.varlen").varlen_attn
         self.prefix_pass = _ends([p for p, _ in lengths], [p for p, _ in lengths], device)
         if answered:
             responses, wholes = [end - mid for _, mid, end in answered], [end - start for start, _, end in answered]
@@ -69,6 +68,4 @@ def _ends(queries: list[int], keys: list[int], device: torch.device) -> tuple[An
     return (*ends, max(queries), max(keys))
 
 
-def build_plan(lengths: Lengths, device: torch.device) -> VarlenPlan:
-    """The plan for PyTorch's own kernel."""
-    return VarlenPlan(lengths, device, import_module("torch.nn.attention.varlen").varlen_attn)
+build_plan = VarlenPlan

@@ -42,11 +42,7 @@ class KVCache:
         self._lengths = [self._lengths[row] for row in rows]
 
     def prefill_attention(self, layout: PackLayout, prefix_lengths: Sequence[int]) -> AttendAt:
-        """Attention inside a pack of prompts, one for each row.
-
-        Raises:
-            ValueError: another number of prompts than rows, or a prompt above the capacity.
-        """
+        """Attention inside a pack of prompts, one a row; ValueError when their number or a length does not fit."""
         if len(prefix_lengths) != len(self._lengths):
             raise ValueError(f"{len(prefix_lengths)} prompts do not fit a cache of {len(self._lengths)} rows")
         self._grow_to(list(prefix_lengths))
@@ -62,11 +58,7 @@ class KVCache:
         return lambda slot: partial(attend, slot)
 
     def decode_attention(self) -> tuple[Tensor, AttendAt]:
-        """Open one position in every row: the positions [B], and the attention that writes and reads them.
-
-        Raises:
-            ValueError: a row is full.
-        """
+        """Open a position in every row: the positions [B], and attention there; ValueError when a row is full."""
         positions_B = torch.tensor(self._lengths, device=self._keys.device)
         self._grow_to([length + 1 for length in self._lengths])
         longest, even = max(self._lengths), min(self._lengths) == max(self._lengths)

@@ -1,7 +1,7 @@
 """RMSNorm and SwiGLU for CPUs, forward and backward written out.
 
-Owns two functions whose composite versions spend most of a small model's step in passes over memory. Each does its
-arithmetic in float32 (or wider) and rounds once. They must equal the plain equations in `layers.py`.
+Owns two functions whose composite versions spend a small model's step in passes over memory. RMSNorm computes in
+float32 or wider and rounds once. They must equal the plain equations in `layers.py`.
 """
 
 from __future__ import annotations

@@ -59,8 +59,7 @@ def build_layout(
         dtype: what the model computes in, as some kernels want half precision; None: bfloat16 on a GPU, else float32.
         backend: the attention kernel; None takes the best one for `device`.
 
-    Raises:
-        ValueError: an empty pack, a prefix below 1, a response below 0, or a `pad_to` below the tokens given.
+    An empty pack, an impossible length or a `pad_to` below the tokens given is a ValueError.
     """
     device, lengths = torch.device(device), list(zip(prefix_lengths, response_lengths, strict=True))
     sizes = [prefix + response for prefix, response in lengths]
@@ -75,13 +74,7 @@ def build_layout(
     usual = torch.bfloat16 if device.type == "cuda" else torch.float32
     chosen = choose_backend(device, dtype or usual, requested=backend)
     plan = chosen.build_plan(padded, device)
-    order = plan.slot_tokens
-    return PackLayout(
-        n_tokens=len(positions),
-        predicting=predicting.to(device),
-        last_prefix=last_prefix.to(device),
-        positions=positions if order is None else positions[order],
-        backend=chosen,
-        plan=plan,
-        token_slots=None if order is None else order.argsort(),
-    )
+    order, slots = plan.slot_tokens, None
+    if order is not None:
+        positions, slots = positions[order], order.argsort()
+    return PackLayout(len(positions), predicting.to(device), last_prefix.to(device), positions, chosen, plan, slots)

@@ -32,12 +32,7 @@ class ResponseLoss(NamedTuple):
 
 
 def response_loss(model: nn.Module, hidden_TD: Tensor, labels_T: Tensor, layout: PackLayout) -> ResponseLoss:
-    """Sum the loss over the predicting positions of a pack.
-
-    Args:
-        hidden_TD: [T, D] from `forward_hidden`.
-        labels_T: [T] int64, token order; read only where `layout.predicting` points.
-    """
+    """Sum over the predicting positions: `forward_hidden`'s states, int64 labels in token order, read only there."""
     rows_RD, labels_R = (x.index_select(0, layout.predicting) for x in (hidden_TD, labels_T))
     return ResponseLoss(*_HeadCrossEntropy.apply(rows_RD, model.lm_head.weight, labels_R))
 

@@ -10,7 +10,7 @@ from small_models import small_model
 
 from hrmbuild.errors import UsageError
 from hrmbuild.model.attention import AttentionBackend, AttentionPlan, choose_backend, rope_table
-from hrmbuild.model.attention_flex import build_plan as build_flex_plan
+from hrmbuild.model.attention_flex import FlexPlan
 from hrmbuild.model.attention_varlen import VarlenPlan
 from hrmbuild.model.layout import build_layout
 
@@ -69,7 +69,7 @@ def test_kernels_agree_with_the_dense_one_forward_and_backward(lengths: list[tup
 def test_flex_masks_as_the_dense_kernel(lengths: list[tuple[int, int]]) -> None:
     q, k, v = torch.randn(3, sum(map(sum, lengths)), 2, 16, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        out = build_flex_plan(lengths, CPU).attend(q, k, v)
+        out = FlexPlan(lengths, CPU).attend(q, k, v)
     torch.testing.assert_close(out, AttentionBackend.DENSE.build_plan(lengths, CPU).attend(q, k, v))
 
 
