@@ -166,7 +166,7 @@ def _action(memo: _Memo, clause: Clause, sentence: Sentence) -> Iterator[Asked]:
     draft = _draft(memo, clause, sentence, "action_what", answer=_text(what), said=what, who=who, when=when)
     alone = memo.others(clause, unless=lambda piece: who.lower() in piece.text.lower())
     if sum(who.lower() in s.text.lower() for s in clause.sentences) == 1:
-        yield replace(draft, distractors=alone), (what, who), f"what {who} will do {when}"
+        yield replace(draft, distractors=alone), (what, who), f"what {who} will do"
 
 
 def _day(when: str) -> Answer:
