@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +67,12 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise _disk_error(path, error) from error
+
+
+def system_error(error: Exception) -> OSError | None:
+    """The system's error inside one of a Rust library, which keeps its number in the message: `(os error 28)`."""
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1]))) if found else None
 
 
 def _disk_error(path: Path, error: OSError) -> InputError:

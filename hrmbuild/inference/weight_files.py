@@ -9,10 +9,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from hrmbuild.errors import InputError
+from hrmbuild.files import disk_errors, system_error
 from hrmbuild.model.weights import State
 
 SINGLE_NAME, INDEX_NAME = "model.safetensors", "model.safetensors.index.json"
@@ -53,5 +55,9 @@ def write_weights(state: Mapping[str, Tensor], folder: Path) -> Path:
     """Write `model.safetensors`; names are sorted, so that the same tensors give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(state.items())}
-    save_file(plain, folder / SINGLE_NAME, metadata={"format": "pt"})
+    with disk_errors(folder / SINGLE_NAME):
+        try:
+            save_file(plain, folder / SINGLE_NAME, metadata={"format": "pt"})
+        except SafetensorError as error:
+            raise (system_error(error) or error) from error
     return folder / SINGLE_NAME

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from hrmbuild import __version__
-from hrmbuild.files import disk_errors, rename_folder, write_atomic
+from hrmbuild.files import disk_errors, rename_folder, system_error, write_atomic
 from hrmbuild.fingerprint import hash_file
 from hrmbuild.model.digest import weights_sha256
 from hrmbuild.model.weights import fused_state
@@ -103,10 +103,7 @@ def _write_shard(tensors: Tensors, path: Path) -> None:
         try:
             save_file(tensors, path, metadata={"format": "pt"})
         except SafetensorError as error:
-            # The library hides the system's error number in its message.
-            if "os error 28" in str(error) or "No space" in str(error):
-                raise OSError(28, "no space left") from error
-            raise
+            raise (system_error(error) or error) from error
 
 
 def _remove_old(checkpoints: Path, *, keep: int) -> None:
