@@ -278,11 +278,12 @@ def test_a_corpus_of_a_newer_release_is_refused(corpus_path: Path) -> None:
     assert caught.value.code == "store.newer"
 
 
-def test_fifty_thousand_pairs_are_stored_and_read_in_seconds(corpus_path: Path) -> None:
+@pytest.mark.parametrize("n_pairs", [5_000, pytest.param(50_000, marks=pytest.mark.slow)])
+def test_pairs_are_stored_and_read_in_bulk(corpus_path: Path, n_pairs: int) -> None:
     a = make_source("a.jsonl")
     pairs: list[tuple[CompiledPair, Split]] = [
         (make_pair(f"Question number {i}, with some words around it", f"A{i}", source=a), "train")
-        for i in range(50_000)
+        for i in range(n_pairs)
     ]
     started_at_s = time.perf_counter()
     with Corpus.open(corpus_path) as corpus:
@@ -292,4 +293,5 @@ def test_fifty_thousand_pairs_are_stored_and_read_in_seconds(corpus_path: Path) 
         n = sum(1 for _ in corpus.pairs())
     read_s = time.perf_counter() - started_at_s - written_s
     print(f"wrote and settled in {written_s:.1f} s, read in {read_s:.1f} s")
-    assert n == 50_000 and written_s < 30 and read_s < 30
+    # Row by row, 5,000 inserts take longer than this; in bulk, on two quiet cores, 50,000 took 1.5 s and 0.8 s.
+    assert n == n_pairs and written_s < n_pairs / 1000 and read_s < n_pairs / 1000
