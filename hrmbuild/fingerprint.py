@@ -21,12 +21,12 @@ _CHUNK_BYTES = 1 << 20
 def canonical_json(value: object) -> bytes:
     """RFC 8785 bytes of a value made of dict, list, str, int, bool and None.
 
-    Floats are refused (decimals travel as strings) and keys must be ASCII, which makes the plain sort of Python equal
-    to the sort by UTF-16 code units that the RFC asks for.
+    Floats are refused (decimals travel as strings), and so are keys beyond U+FFFF: without them the plain sort of
+    Python equals the sort by UTF-16 code units that the RFC asks for.
 
     Raises:
         TypeError: a float, or any other type JSON does not know.
-        ValueError: a key that is not ASCII, an integer outside +-(2^53 - 1), or text that is not valid Unicode.
+        ValueError: a key beyond U+FFFF, an integer outside +-(2^53 - 1), or text that is not valid Unicode.
     """
     _check_canonical(value)
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -54,8 +54,8 @@ def _check_canonical(value: object) -> None:
 
 def _check_keys(value: dict[object, object]) -> None:
     for key in value:
-        if not isinstance(key, str) or not key.isascii():
-            raise ValueError(f"canonical JSON wants ASCII text keys, got {key!r}")
+        if not isinstance(key, str) or any(letter > "\uffff" for letter in key):
+            raise ValueError(f"canonical JSON wants text keys up to U+FFFF, got {key!r}")
 
 
 def sha256_hex(data: bytes) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hrmbuild.fingerprint import canonical_json, draw_below, draw_fraction, draw_integer, draw_order, hash_value
 
-KEYS = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=8)
+KEYS = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]), max_size=8)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 SCALARS = st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | TEXTS
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4))
@@ -26,7 +26,7 @@ def test_values_that_json_cannot_hold_exactly_are_refused(value: object) -> None
         canonical_json(value)
 
 
-@pytest.mark.parametrize("value", [2**53, {"ä": 1}, {"a": {"é": 1}}])
+@pytest.mark.parametrize("value", [2**53, {"a": {"\U0001f600": 1}}])
 def test_numbers_and_keys_outside_the_canonical_range_are_refused(value: object) -> None:
     with pytest.raises(ValueError):
         canonical_json(value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from hrmbuild.pipelines.freeze_pack import Selection, ensure_salts, write_fixed_
 from hrmbuild.pipelines.identity import freeze_settings_sha256, ingest_identity, project_templates
 from hrmbuild.pipelines.manifests import all_manifests, folder_for, holds, set_current
 from hrmbuild.pipelines.progress import Progress, SilentProgress
-from hrmbuild.records.manifest import Manifest
+from hrmbuild.records.manifest import Manifest, SourceEntry
 from hrmbuild.records.pair import SPLITS
 from hrmbuild.store.corpus import Corpus
 from hrmbuild.tokens.tokenizer import TextTokenizer, train_tokenizer
@@ -117,9 +117,17 @@ def is_frozen_as(project: Project, folder: Path) -> bool:
             freeze_settings_sha256(project),
             templates.tree_sha256(),
         )
-        told = tuple(entry.model_copy(update={"count": NOTHING}) for entry in manifest.sources)
-        same_sources = (told, manifest.refused) == (source_entries(selection), refused_files(selection))
+        told, now = _without_lines(manifest.sources), _without_lines(source_entries(selection))
+        same_sources = (told, manifest.refused) == (now, refused_files(selection))
         return same_settings and same_sources and _content_root_now(selection) == manifest.content_root
+
+
+def _without_lines(entries: Iterable[SourceEntry]) -> tuple[SourceEntry, ...]:
+    """Entries without what another line number changes: a comment in the settings makes no manifest stale."""
+    return tuple(
+        entry.model_copy(update={"count": NOTHING, "source": entry.source.model_copy(update={"declared_by": ""})})
+        for entry in entries
+    )
 
 
 def _content_root_now(selection: Selection) -> str:

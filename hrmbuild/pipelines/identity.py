@@ -78,7 +78,7 @@ def check_names(project: Project) -> None:
                     f"a name in this entry cannot stand in a manifest: {error}",
                     where=project.declared_by(entry),
                     why="strata and declared columns are keys of canonical JSON, whose order must be beyond doubt",
-                    fix="use ASCII letters for the stratum, and for the column in the file and here",
+                    fix="use letters (none beyond U+FFFF) for the stratum, and for the column in the file and here",
                 )
             )
     raise_all(problems)

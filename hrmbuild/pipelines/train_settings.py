@@ -107,7 +107,7 @@ def plan_epoch(project: Project, frozen: FrozenCorpus, data: TokenData, settings
     slots = trained_slots(train, preset.context_tokens)
     too_long = _too_long(frozen, data, slots)
     _check_too_long(too_long, n_pairs=train.n_pairs, preset=preset)
-    by_source = _repeats_by_source(project, frozen)
+    by_source = _repeats_by_source(frozen)
     repeats = _repeats(by_source, data)
     plan = _first_epoch(frozen, slots, repeats, settings=settings)
     counted = slots if repeats is None else slots * repeats
@@ -137,10 +137,9 @@ def _check_too_long(too_long: dict[str, int], *, n_pairs: int, preset: Preset) -
     )
 
 
-def _repeats_by_source(project: Project, frozen: FrozenCorpus) -> dict[str, int]:
-    """Repeats above one, by the hash of the file; entries are found by the line that declared them."""
-    declared = {project.declared_by(entry): source.repeat for entry, source in enumerate(project.config.sources)}
-    found = {entry.source.sha256: declared.get(entry.source.declared_by, 1) for entry in frozen.manifest.sources}
+def _repeats_by_source(frozen: FrozenCorpus) -> dict[str, int]:
+    """Repeats above one, by the hash of the file, as the manifest holds them."""
+    found = {entry.source.sha256: entry.source.repeat or 1 for entry in frozen.manifest.sources}
     return {sha: repeat for sha, repeat in sorted(found.items()) if repeat > 1}
 
 

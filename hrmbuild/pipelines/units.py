@@ -141,4 +141,5 @@ def source_of(file: FoundFile, unit: Unit, *, format_name: str) -> Source:
         effective_from=settings.effective_from.isoformat() if settings.effective_from else None,
         effective_until=settings.effective_until.isoformat() if settings.effective_until else None,
         stratum=settings.stratum,
+        repeat=settings.repeat if settings.repeat > 1 else None,
     )

@@ -39,6 +39,8 @@ class Source(Noun):
     """Last day it is in force."""
     stratum: str | None = None
     """Stratum of the training mix."""
+    repeat: int | None = Field(default=None, ge=2)
+    """How often an epoch shows each of its pairs; absent: once."""
 
 
 class Skip(Noun):

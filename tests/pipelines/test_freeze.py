@@ -91,7 +91,7 @@ def test_a_manifest_is_current_until_corpus_settings_or_owners_change(tmp_path: 
     assert is_frozen_as(project, folder)
     longer = rewrite(project, "seed: 3", "train: {steps: 9}\nseed: 3")
     ingest(longer)
-    assert not is_frozen_as(longer, folder)  # the entries stand on other lines now, and the manifest names the lines
+    assert is_frozen_as(longer, folder)  # the entries stand on other lines now, and nothing else
     assert is_frozen_as(longer, frozen(longer).folder)
     project.corpus_path.unlink()
     ingest(longer)

@@ -96,7 +96,7 @@ def test_a_missing_template_folder_is_an_error_of_the_settings(tmp_path: Path) -
 
 
 def test_names_that_cannot_be_hashed_are_errors_of_the_settings(tmp_path: Path) -> None:
-    project = rewrite(write_project(tmp_path), "    label: confidential", "    stratum: Größe")
+    project = rewrite(write_project(tmp_path), "    label: confidential", "    stratum: \U0001f600")
     with pytest.raises(ConfigError) as caught:
         ingest(project)
     assert (caught.value.code, caught.value.where) == ("config.name_not_hashable", "hrmbuild.yaml:8")

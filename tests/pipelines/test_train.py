@@ -231,6 +231,8 @@ def test_an_unknown_preset_names_the_nearest(project: Project) -> None:
 def test_repeated_sources_stand_in_an_epoch_as_often_as_they_repeat(trained, project: Project) -> None:
     _, report, _ = trained
     repeated = with_settings(project, "license: internal", "license: internal\n    repeat: 3")
+    ingest(repeated)
+    freeze(repeated)
     again = train(repeated, steps=1)
     assert again.record.epoch_tokens == 3 * report.record.epoch_tokens
     assert list(again.record.config.repeats.values()) == [3]
