@@ -17,7 +17,7 @@ def test_thresholds_of_held_out_variants_never_occur_in_training(name: str) -> N
     rules = example_record(name).ruleset
     variants = build_variants(rules, in_force=tuple(range(len(rules.rules))), n=300, seed=0)
     sides = Counter(v.side for v in variants)
-    assert sides["train"] > 150 and sides["test"] >= 8 and sides["dev"] >= 2
+    assert sides["train"] > 100 and sides["test"] >= 2 and sides["dev"] >= 2
     for parameter in rules.parameters:
         used = {side: {v.parameters[parameter] for v in variants if v.side == side} for side in sides}
         assert not used["test"] & used["train"] and not used["dev"] & used["train"]
