@@ -67,7 +67,7 @@ def _row(context_tokens: int, batch_tokens: int, learning_rate: float, storage_d
 
 
 _TABLE = (
-    _preset("nano", layers=2, width=128, heads=2, **_row(512, 4_096, 2e-3, "float32")),
+    _preset("nano", layers=2, width=128, heads=2, **_row(512, 2_048, 2e-3, "float32")),
     _preset("tiny", layers=4, width=256, heads=4, **_row(1_024, 8_192, 1e-3, "float32")),
     _preset("small", layers=8, width=512, heads=8, **_row(2_048, 32_768, 6e-4, "float32")),
     _preset("B", layers=6, width=1024, heads=8, **_row(4_096, 131_072, 3e-4, "bfloat16")),
