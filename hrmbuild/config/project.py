@@ -63,6 +63,9 @@ class RulesConfig(Settings):
     """Scenarios of a few rules of a set, per scenario of the whole set: short ones, from which comparing is learnt."""
     check_fraction: float = Field(default=0.1, ge=0, le=2)
     """Questions whether one rule holds, per scenario of the whole set."""
+    plain_fraction: float = Field(default=0, ge=0, le=1)
+    """Share of cases told in the rule set's own order and the plainest wording. A model of a million parameters learns
+    to find a fact by its name five times as fast from these; the others keep order, wording and numbers varied."""
     lookup_fraction: float = Field(default=0.05, ge=0, le=1)
     """Questions about the rule text (which rule decides, which threshold, which change), per scenario."""
 

@@ -28,6 +28,9 @@ from hrmbuild.records.pair import Answer, CompiledPair, Derivation, Occurrence, 
 HELD_OUT_FRACTION = 0.06
 """Share of the pairs, of those nothing else holds out, that take a wording that is never trained on."""
 
+PLAINEST = ("policy_2", "policy_1", "policy_3")
+"""Wordings that a plain telling takes: the first of them that is not held out."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -69,14 +72,14 @@ class Compilation:
 
     def question(self, kind: str, scenario: Scenario, *, answer: Answer, response: str) -> Question:
         """A question about a whole scenario, told in the scenario's own way."""
-        key, seed = self.key(scenario), self.context.seed
+        key, style = self.key(scenario), self.style(scenario)
         return Question(
             kind=kind,
             variant=scenario.variant,
             shown=passage(self.rules, scenario.variant, self.context.templates),
-            told=told_facts(self.rules, scenario.variant, seed=seed, key=key),
+            told=told_facts(self.rules, scenario.variant, plain=style.plain, seed=self.context.seed, key=key),
             case=scenario.case,
-            style=self.style(scenario),
+            style=style,
             answer=answer,
             response=response,
             telling=key,
@@ -99,8 +102,8 @@ class Compilation:
         return f"{self.rules.ruleset.ruleset}/{variant.key}/{','.join(variant.left_out)}/{scenario.case}"
 
     def style(self, scenario: Scenario) -> Style:
-        """How the scenario's numbers are written."""
-        return style_of(self.context.seed, self.key(scenario))
+        """How the scenario is told."""
+        return style_of(self.context.settings.rules.plain_fraction, self.context.seed, self.key(scenario))
 
     def rule_id(self, position: int) -> str:
         """A rule as it is cited."""
@@ -168,8 +171,16 @@ def _wording(question: Question, context: CompileContext) -> tuple[str, bool]:
     trained = question.variant.side == "train" and not cell_is_new and not context.settings.split
     takes_new = trained and draw_fraction("new wording", context.seed, question.telling) < HELD_OUT_FRACTION
     options = [name for name in names if (name in held_out) == (takes_new and bool(held_out))]
+    if question.style.plain and not takes_new:
+        return min(options, key=_plainness), False
     name = draw_one(options, "wording", context.seed, question.telling)
     return name, name in held_out
+
+
+def _plainness(name: str) -> tuple[int, str]:
+    """Orders wordings of a kind: those in the rules' own words first, the same one for all kinds that have it."""
+    stem = name.rpartition("/")[2].removesuffix(".j2")
+    return (PLAINEST.index(stem) if stem in PLAINEST else len(PLAINEST), name)
 
 
 def _inputs(question: Question, rules: CheckedRules) -> dict[str, str]:

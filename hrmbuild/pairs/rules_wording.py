@@ -26,25 +26,32 @@ IRRELEVANT_FRACTION = 0.25
 
 @dataclass(frozen=True)
 class Style:
-    """How the numbers of a case are written."""
+    """How a case is told."""
 
     units: bool
     grouped: bool
     """Thousands apart: `1,250`."""
+    plain: bool = False
+    """The rule set's own order of facts, no irrelevant one, the plainest wording."""
 
 
-def style_of(seed: int, key: str) -> Style:
+def style_of(plain_fraction: float, seed: int, key: str) -> Style:
     """The drawn style of one telling."""
+    if draw_fraction("plain", seed, key) < plain_fraction:
+        return Style(units=False, grouped=False, plain=True)
     return Style(draw_fraction("units", seed, key) < 0.5, draw_fraction("grouped", seed, key) < 0.5)
 
 
-def told_facts(rules: CheckedRules, variant: Variant, *, seed: int, key: str) -> list[int]:
-    """Positions of the facts that a telling states, in a drawn order: those that rules read, and now and then others.
+def told_facts(rules: CheckedRules, variant: Variant, *, plain: bool, seed: int, key: str) -> list[int]:
+    """Positions of the facts that a telling states: those that rules read, and now and then others, in a drawn order;
+    a plain one keeps to what is read, in the rule set's order.
 
     An excerpt states what its own rules read; any other variant what the whole set reads, so that a rule that is left
     out leaves an irrelevant fact behind.
     """
     read = rules.read_by(variant.order) if variant.is_excerpt else rules.read
+    if plain:
+        return [i for i, domain in enumerate(rules.domains) if domain.name in read]
     told = [i for i, domain in enumerate(rules.domains) if domain.name in read or _is_told(domain, variant, seed, key)]
     return draw_order(told, "facts", seed, key)
 
