@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hrmbuild.evaluation.baselines import is_as_written
 from hrmbuild.fingerprint import draw_integer
 from hrmbuild.records.pair import Pair
 
@@ -19,13 +20,16 @@ def pairs_of(rows: Iterable[Mapping[str, Any]]) -> list[Pair]:
 
 
 def drawn_pairs(pairs: Sequence[Pair], *, n: int, seed: int, purpose: str = "evaluate") -> list[Pair]:
-    """Up to `n` pairs, ordered by id: the axes in turn, so that a rare one is not lost in a common one."""
-    by_axis: dict[str, list[Pair]] = defaultdict(list)
+    """Up to `n` pairs, ordered by id: the groups in turn, so that a rare one is not lost in a common one.
+
+    A group is an axis, a family of kinds (`rules`, `tables`, …), and whether a rule set is asked about as written.
+    """
+    groups: dict[tuple[str, str, bool], list[Pair]] = defaultdict(list)
     for pair in pairs:
-        by_axis[pair.axis or ""].append(pair)
+        groups[pair.axis or "", pair.kind.partition(".")[0], is_as_written(pair)].append(pair)
     ranked = [
-        (rank, axis, pair)
-        for axis, members in by_axis.items()
+        (rank, group, pair)
+        for group, members in groups.items()
         for rank, pair in enumerate(sorted(members, key=lambda one: (draw_integer(purpose, seed, one.id), one.id)))
     ]
     chosen = sorted(ranked, key=lambda item: item[:2])[:n]

@@ -98,7 +98,7 @@ def evaluate_package(
         package: its folder; absent: the newest of the project.
         split: dev or test; each scoring is counted and enters later cards.
         show: how many questions to keep for reading.
-        most: pairs to ask at most, drawn by id, the axes in turn.
+        most: pairs to ask at most, drawn by id, axes and families of kinds in turn.
 
     Raises:
         UsageError: `ask.no_package`, `eval.unknown_split`.
