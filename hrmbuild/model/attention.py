@@ -27,7 +27,7 @@ Lengths = Sequence[tuple[int, int]]
 
 
 class Rope(NamedTuple):
-    """cos and sin [T, 1, P/2] in float32: rotation angles of each token."""
+    """cos and sin [T, 1, 1, P/2] in float32: rotation angles of each token."""
 
     cos: Tensor
     sin: Tensor
@@ -37,19 +37,19 @@ def rope_table(positions_T: Tensor, *, head_dim: int, theta: float) -> Rope:
     """Angle = position * theta^(-2i/P) for i in 0..P/2-1, in float32 whatever the model computes in."""
     exponent = torch.arange(0, head_dim, 2, dtype=torch.float32, device=positions_T.device) / head_dim
     angle_TP = positions_T.float()[:, None] * (1.0 / theta**exponent)
-    return Rope(angle_TP.cos()[:, None], angle_TP.sin()[:, None])
+    return Rope(angle_TP.cos()[:, None, None], angle_TP.sin()[:, None, None])
 
 
-def rotate(x_TNP: Tensor, rope: Rope) -> Tensor:
+def rotate(x_TmNP: Tensor, rope: Rope) -> Tensor:
     """Rotate the pairs (x_i, x_{i+P/2}) by the token's angles; products in float32 at least."""
-    first, second = x_TNP.chunk(2, dim=-1)
-    return torch.cat((first * rope.cos - second * rope.sin, second * rope.cos + first * rope.sin), -1).to(x_TNP.dtype)
+    first, second = x_TmNP.chunk(2, dim=-1)
+    return torch.cat((first * rope.cos - second * rope.sin, second * rope.cos + first * rope.sin), -1).to(x_TmNP.dtype)
 
 
 def gated_attention(gqkv: Tensor, rope: Rope, attend: Attend, *, n_heads: int) -> Tensor:
     """sigmoid(gate) * attention, [T, D], around any kernel."""
-    gate, q, k, v = gqkv.unflatten(-1, (4, n_heads, -1)).unbind(1)
-    return (gate.sigmoid() * attend(rotate(q, rope), rotate(k, rope), v)).flatten(1)
+    gate, qk, v = gqkv.unflatten(-1, (4, n_heads, -1)).split((1, 2, 1), dim=1)
+    return (gate.sigmoid() * attend(*rotate(qk, rope).unbind(1), v.squeeze(1)).unsqueeze(1)).flatten(1)
 
 
 class AttentionPlan(Protocol):

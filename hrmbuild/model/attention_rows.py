@@ -86,7 +86,7 @@ class _HeadRows:
         self.gqkv_rows = torch.stack((gate_rows, by_token, by_token + m, by_token + 2 * m), dim=1).flatten()
         # The softmax scale is linear in q: in the table it costs nothing.
         scale = torch.tensor([(2 * rope.cos.shape[-1]) ** -0.5, 1.0])[:, None, None]
-        self.cos, self.sin = (table.squeeze(1)[token_M] * scale for table in rope)
+        self.cos, self.sin = (table.flatten(0, 2)[token_M] * scale for table in rope)
 
     def split(self, x_MP: Tensor) -> list[Tensor]:
         """Views [sequences x N, L, P], one a group."""

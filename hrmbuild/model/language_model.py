@@ -108,12 +108,13 @@ class LanguageModel(nn.Module):
     @torch.no_grad()
     def decode(self, token_ids_B: Tensor, cache: KVCache) -> Tensor:
         """Append one token to every sequence of the cache; logits [B, V] for the next."""
-        run = self._run(self._around(*cache.decode_attention()))
+        run = Run(self._around(*cache.decode_attention()), self._weights())
         return self.head(self._core(self._embed(token_ids_B), run, k=None))
 
     def _hidden(self, token_ids_T: Tensor, layout: PackLayout, attention_at: AttentionAt, *, k: int | None) -> Tensor:
-        embedded = self._embed(layout.to_slots(token_ids_T))
-        return layout.to_tokens(self._core(embedded, self._run(attention_at), k=k or None))
+        # Uncast, a block asks for its own weights when its turn comes: a sharding wrapper has them only then.
+        run = Run(attention_at, {} if self.dtype == self.lm_head.weight.dtype else self._weights())
+        return layout.to_tokens(self._core(self._embed(layout.to_slots(token_ids_T)), run, k=k or None))
 
     def _embed(self, token_ids: Tensor) -> Tensor:
         return (self.model.embed_tokens(token_ids) * self.config.embedding_scale).to(self.dtype)
@@ -125,8 +126,6 @@ class LanguageModel(nn.Module):
         rope, n_heads = self._rope(positions), self.config.n_heads
         return lambda slot: partial(gated_attention, rope=rope, attend=attend_at(slot), n_heads=n_heads)
 
-    def _run(self, attention_at: AttentionAt) -> Run:
-        if self.dtype == self.lm_head.weight.dtype:
-            return Run(attention_at, {})
-        blocks = [block for block in self.modules() if isinstance(block, Block)]
-        return Run(attention_at, {block: block.weights(self.dtype) for block in blocks})
+    def _weights(self) -> dict[Block, BlockWeights]:
+        stacks = [stack for stack in self.model.children() if isinstance(stack, Stack)]
+        return {block: block.weights(self.dtype) for stack in stacks for block in stack.layers}

@@ -33,8 +33,8 @@ def swiglu(gate_up: Tensor) -> Tensor:
 
 
 def _by_hand(x: Tensor) -> bool:
-    # A compiler fuses the plain equations itself, and a GPU has other kernels.
-    return x.device.type == "cpu" and not torch.compiler.is_compiling()
+    # Without a graph there is nothing to gain, a compiler fuses the plain equations itself, a GPU has other kernels.
+    return torch.is_grad_enabled() and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 class BlockWeights(NamedTuple):
@@ -57,7 +57,8 @@ class Block(nn.Module):
 
     def weights(self, dtype: torch.dtype | None = None) -> BlockWeights:
         """The block's matrices, cast to `dtype` (None: as they are)."""
-        return BlockWeights(*(own if dtype is None else own.to(dtype) for own in self.parameters()))
+        own = [linear.weight for linear in (*self.attn.values(), *self.mlp.values())]
+        return BlockWeights(*(own if dtype is None else [weight.to(dtype) for weight in own]))
 
     def forward(self, x_TD: Tensor, attention: GatedAttention, weights: BlockWeights | None = None) -> Tensor:
         """[T, D] to [T, D]; `weights` replaces the own matrices by a copy in another dtype."""
