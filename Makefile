@@ -9,7 +9,7 @@ FULL_STEPS ?= 6000
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-arch chaos bundle wheel gpu-smoke clean
+.PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-generate bench-arch chaos bundle wheel gpu-smoke clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,10 +58,13 @@ format: $(BIN)/.installed-dev ## put the code into its one format
 schemas: install ## write schemas/*.json again from the records
 	$(BIN)/python -m hrmbuild.records.schemas
 
-bench: bench-train bench-arch ## every benchmark, side by side, each ending in one JSON line
+bench: bench-train bench-generate bench-arch ## every benchmark, side by side, each ending in one JSON line
 
 bench-train: install ## our training step against transformers' class, same weights and batches
 	$(BIN)/python tests/benchmarks/bench_train.py
+
+bench-generate: install ## what `ask` generates a second, against transformers.generate on the same package
+	$(BIN)/python tests/benchmarks/bench_generate.py
 
 bench-arch: install ## HRM, Transformer and TRM at matched FLOPs on the example rules (half an hour, resumable)
 	$(BIN)/python tests/benchmarks/bench_arch.py
