@@ -28,6 +28,7 @@ from hrmbuild.training.dev_loss import dev_loss, dev_pairs
 from hrmbuild.training.feed import Feed, StepBatch
 from hrmbuild.training.interrupt import InterruptedRunError, Signals
 from hrmbuild.training.loss_plot import write_loss_plot
+from hrmbuild.training.memory import keep_freed_memory
 from hrmbuild.training.metrics import CHAIN_START, MetricsFile, StepFacts, StepTimes, cut_back, read_metrics
 from hrmbuild.training.optimizer import AdamAtan2
 from hrmbuild.training.ranks import Ranks
@@ -84,6 +85,7 @@ def train(run: Run, model: LanguageModel) -> RunResult:
         AnswerIsNoError: `train.not_finite`; the state before that update is saved.
         InputError: the disk is full, or the record of the run was altered.
     """
+    keep_freed_memory()
     module = run.ranks.wrap(model)
     state = new_state(run.config, model)
     lines, chain = _resume(run, state)
