@@ -83,13 +83,22 @@ def ask(package: Path, question: str, *, condition: str = "direct", max_new_toke
         question: the whole instruction: the shown text, the case, the question.
 
     Raises:
-        UsageError: `ask.empty`, `ask.prompt_too_long`, `ask.unknown_condition`.
+        UsageError: `ask.empty`, `ask.not_text`, `ask.prompt_too_long`, `ask.unknown_condition`.
         InputError: the package cannot be loaded.
     """
-    if not question.strip():
-        raise UsageError("ask.empty", "the question is empty", fix='hrmbuild ask "the rule … the question?"')
+    _check_question(question)
     loaded = load_package(package)
     return _answers(loaded, [Prompt(question, condition)], Limits(max_new_tokens))[0]
+
+
+def _check_question(question: str, *, where: str | None = None) -> None:
+    if not question.strip():
+        raise UsageError("ask.empty", "the question is empty", where=where,
+                         fix='hrmbuild ask "the rule … the question?"')  # fmt: skip
+    # Bytes that are no UTF-8 reach Python as lone surrogates, and JSON may spell such: no tokenizer takes them.
+    if any("\ud800" <= sign <= "\udfff" for sign in question):
+        raise UsageError("ask.not_text", "the question is no Unicode text: some of its bytes are no UTF-8",
+                         where=where, fix="write it in UTF-8")  # fmt: skip
 
 
 def ask_lines(
@@ -129,6 +138,7 @@ def _read_line(
     try:
         fields = _fields(line, number)
         own_id = None if fields.get("id") is None else str(fields["id"])
+        _check_question(fields["instruction"], where=f"line {number}")
         prompt = Prompt(fields["instruction"], fields.get("condition") or condition)
         n_tokens = len(encode(loaded.tokenizer, prompt))
         check_prompt(n_tokens, context_tokens=loaded.context_tokens, where=f"line {number}")
@@ -140,7 +150,7 @@ def _read_line(
 def _fields(line: str, number: int) -> dict[str, Any]:
     try:
         fields = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _bad_line(number, f"the line is no JSON: {error}") from error
     if not isinstance(fields, dict) or not isinstance(fields.get("instruction"), str):
         raise _bad_line(number, "the line has no text under 'instruction'")

@@ -41,6 +41,9 @@ def test_lines_are_answered_in_order_as_alone(packaged_once: Packaged) -> None:
         ('{"instruction": "a", "condition": 3}', "ask.bad_line"),
         ('{"instruction": "a", "condition": "fast"}', "ask.unknown_condition"),
         (json.dumps({"instruction": "word " * 3000}), "ask.prompt_too_long"),
+        ('{"instruction": " "}', "ask.empty"),
+        (r'{"instruction": "a \ud800"}', "ask.not_text"),
+        ("[" * 100_000, "ask.bad_line"),
     ],
 )
 def test_a_bad_line_says_so_and_stops_nothing(packaged_once: Packaged, line: str, code: str) -> None:
@@ -58,6 +61,8 @@ def test_a_question_that_does_not_fit_is_refused_not_cut(packaged_once: Packaged
     assert caught.value.code == "ask.prompt_too_long" and caught.value.exit_status == 2
     with pytest.raises(UsageError, match="empty"):
         ask(packaged_once.package, " \n")
+    with pytest.raises(UsageError, match="UTF-8"):
+        ask(packaged_once.package, b"\xff".decode("utf-8", "surrogateescape"))
 
 
 def test_the_newest_package_is_taken_and_none_is_an_error(packaged_once: Packaged, tmp_path: Path) -> None:
