@@ -5,7 +5,6 @@ Owns dispatch and reporting of failures. It must not import torch, duckdb or pol
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import traceback
@@ -17,7 +16,8 @@ from typer.exceptions import TyperException
 
 from hrmbuild import __version__
 from hrmbuild.cli import corpus, model, project
-from hrmbuild.errors import HrmbuildError
+from hrmbuild.cli.output import print_json, write_every_letter
+from hrmbuild.errors import HrmbuildError, UsageError
 
 BUG_STATUS = 70
 
@@ -52,6 +52,9 @@ def overview(
     """Without a command: shows each stage of the project as fresh, stale or missing, and the next command."""
     if context.invoked_subcommand is None:
         project.show_stages(as_json=as_json)
+    elif as_json:
+        raise UsageError("usage.arguments", "--json stands before the command", where="hrmbuild --json",
+                         fix=f"write it after the command: hrmbuild {context.invoked_subcommand} --json")  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
@@ -101,10 +104,11 @@ def _report_bug(*, as_json: bool) -> int:
 def _report(error: dict[str, object], *, text: str, as_json: bool) -> None:
     if as_json:
         full = {"code": None, "what": None, "where": None, "why": None, "fix": None, "more": []} | error
-        print(json.dumps({"error": full}, ensure_ascii=False))
+        print_json({"error": full})
     print(f"error: {text}", file=sys.stderr)
 
 
 def run() -> None:
     """Entry point of the installed script."""
+    write_every_letter()
     sys.exit(main(sys.argv[1:]))

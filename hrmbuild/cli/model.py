@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -10,7 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from hrmbuild.cli.options import ConfigOption, SourcesOption, WorkOption, project_of
-from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit
+from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit, print_json
 from hrmbuild.errors import UsageError
 from hrmbuild.records.pair import Split
 
@@ -124,7 +123,7 @@ def _package_and_question(words: list[str], *, jsonl: bool, config: Path | None,
 
 
 def _print_line(line: dict[str, Any]) -> bool:
-    print(json.dumps(line, ensure_ascii=False), flush=True)
+    print_json(line)
     return "error" in line
 
 

@@ -5,6 +5,7 @@ Owns rendering only. It must not know any pipeline.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import time
@@ -27,10 +28,23 @@ class Report(Protocol):
         ...
 
 
+def print_json(value: dict[str, Any]) -> None:
+    """One JSON object on one line of stdout; letters beyond ASCII are escaped where stdout cannot write them all."""
+    writes_all = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(value, ensure_ascii=not writes_all, default=str), flush=True)
+
+
+def write_every_letter() -> None:
+    """A letter that a stream cannot write (another locale, a path that is no UTF-8) is escaped and ends no command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def emit(report: Report, lines: Sequence[str], *, as_json: bool) -> None:
     """Print a result: one JSON object, or lines for a person."""
     if as_json:
-        print(json.dumps(report.as_dict(), ensure_ascii=False, default=str))
+        print_json(report.as_dict())
         return
     for line in lines:
         print(line)
