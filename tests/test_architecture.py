@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"readers", "pairs", "gates", "tokens", "audit", "store", "model", "training", "inference", "evaluation"}
     | {"packaging", "pipelines"},
     "cli": NOUNS | {"pipelines", "cli"},
+    "__main__": {"cli"},
 }
 """`model` is narrower still: of config it may use only the model's shape; see the test below."""
 
@@ -115,7 +116,7 @@ def test_the_model_knows_nothing_but_its_own_settings_torch_and_safetensors() ->
 
 
 def test_every_room_is_in_the_table_and_on_the_map() -> None:
-    rooms = {room_of(path) for path in modules()} - {"__init__", "__main__"}
+    rooms = {room_of(path) for path in modules()} - {"__init__"}
     assert rooms == set(MAY_IMPORT)
     on_the_map = (PACKAGE / "README.md").read_text(encoding="utf-8")
     assert [room for room in sorted(rooms) if f"`{room}" not in on_the_map] == []
