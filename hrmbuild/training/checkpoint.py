@@ -28,6 +28,7 @@ from hrmbuild.training.state import Tensors, TrainState, averaged_state, moments
 
 STATE_NAME = "state.json"
 _FOLDER = re.compile(r"step_(\d{6,})")
+_TORN = ".step_*.incomplete"
 _SHARDS = ("weights", "moments", "ema", "rng")
 
 
@@ -52,7 +53,10 @@ def folder_of(step: int) -> str:
 def save_checkpoint(
     checkpoints: Path, state: TrainState, *, config: RunConfig, k: int, metrics_sha256: str, keep: int
 ) -> Path:
-    """Write the state after `state.step` updates, then remove what exceeds the newest `keep`; returns its folder.
+    """Write the state after `state.step` updates, then remove what it makes useless; returns its folder.
+
+    That is: what exceeds the newest `keep`, what a kill tore off, and checkpoints of later steps (a run that stands
+    here went back behind them because they were damaged; left in place they would push out the good ones).
 
     Raises:
         InputError: the disk is full or not writable; what was complete before is untouched.
@@ -81,7 +85,7 @@ def save_checkpoint(
     with disk_errors(final):
         shutil.rmtree(final, ignore_errors=True)  # one that was found torn or altered
     rename_folder(incomplete, final)
-    _remove_old(checkpoints, keep=keep)
+    _remove_useless(checkpoints, step=state.step, keep=keep)
     return final
 
 
@@ -106,8 +110,11 @@ def _write_shard(tensors: Tensors, path: Path) -> None:
             raise (system_error(error) or error) from error
 
 
-def _remove_old(checkpoints: Path, *, keep: int) -> None:
-    for folder in checkpoint_folders(checkpoints)[keep:]:
+def _remove_useless(checkpoints: Path, *, step: int, keep: int) -> None:
+    complete = checkpoint_folders(checkpoints)
+    later = [folder for folder in complete if _step_of(folder) > step]
+    torn = sorted(checkpoints.glob(_TORN))
+    for folder in [*later, *[one for one in complete if one not in later][keep:], *torn]:
         shutil.rmtree(folder)
 
 
@@ -115,8 +122,12 @@ def checkpoint_folders(checkpoints: Path) -> list[Path]:
     """Complete checkpoints, newest first; nothing in them is read."""
     if not checkpoints.is_dir():
         return []
-    found = [(int(match[1]), path) for path in checkpoints.iterdir() if (match := _FOLDER.fullmatch(path.name))]
-    return [path for _, path in sorted(found, reverse=True)]
+    found = [path for path in checkpoints.iterdir() if _FOLDER.fullmatch(path.name)]
+    return sorted(found, key=_step_of, reverse=True)
+
+
+def _step_of(folder: Path) -> int:
+    return int(folder.name.removeprefix("step_"))
 
 
 def newest_checkpoint(checkpoints: Path, *, config_sha256: str, tell: Callable[[str], None]) -> Checkpoint | None:
