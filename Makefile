@@ -78,7 +78,7 @@ bundle: $(BIN)/.installed-dev ## a wheelhouse with hashes and a CycloneDX list, 
 wheel: $(BIN)/.installed-dev ## the wheel alone, into build/wheel
 	$(BIN)/python -m build --wheel --outdir build/wheel .
 
-gpu-smoke: install ## on one GPU, at most ten minutes: kernel self-tests, preset B, a kill, a resume, tokens/s
+gpu-smoke: install ## on one GPU, at most ten minutes: kernels, preset B, a kill, a resume, tokens/s; exits 1 without a GPU
 	$(BIN)/python tests/benchmarks/gpu_smoke.py
 
 clean: ## remove what these targets made (not .venv)
