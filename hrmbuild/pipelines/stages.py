@@ -6,20 +6,23 @@ anything, and it must not trust a time stamp: only hashes decide.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hrmbuild.audit.checks import named
 from hrmbuild.audit.manifest import load_manifest_bytes
 from hrmbuild.config.loading import Project
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.packaging.card import card_owner
+from hrmbuild.pairs.environment import Templates
 from hrmbuild.pipelines.freeze import is_frozen_as
-from hrmbuild.pipelines.identity import project_templates
+from hrmbuild.pipelines.identity import ingest_identity, project_templates
 from hrmbuild.pipelines.manifests import current_manifest
 from hrmbuild.pipelines.package import default_folder
-from hrmbuild.pipelines.source_files import find_files
+from hrmbuild.pipelines.source_files import Found, find_files
 from hrmbuild.pipelines.train_settings import Flags, settings_sha256, train_settings
-from hrmbuild.pipelines.units import plan_units
+from hrmbuild.pipelines.units import Plan, plan_units
 from hrmbuild.store.corpus import Corpus
 from hrmbuild.training.run_folder import RunFolder
 
@@ -75,17 +78,38 @@ def _behind(before: Stage, stage: Stage) -> Stage:
 
 def ingest_stage(project: Project) -> Stage:
     """Whether the corpus holds exactly what its sources, settings and templates give."""
-    plan = plan_units(project, find_files(project), project_templates(project))
+    templates = project_templates(project)
+    found = find_files(project)
+    plan = plan_units(project, found, templates)
     if not project.corpus_path.is_file():
-        return Stage("ingest", "missing", f"{len(plan.units)} sources to read" if plan.units else "no source found")
+        return Stage("ingest", "missing", f"{_files(found.files)} to read" if found.files else "no source found")
     with Corpus.open(project.corpus_path, read_only=True) as corpus:
-        stored = corpus.unit_keys()
-        settled = corpus.is_settled(labels=project.config.labels, seed=project.config.seed)
-        n_pairs = corpus.n_pairs()
-    n_changed = len(plan.outdated(stored)) + len(plan.vanished(stored))
-    if n_changed or not settled:
-        return Stage("ingest", "stale", f"{n_changed} sources changed" if n_changed else "the last ingest was cut off")
-    return Stage("ingest", "fresh", f"{n_pairs:,} pairs from {len(stored)} sources")
+        stale = _why_stale(corpus, plan, project, templates) or _why_incomplete(project, found)
+        told = f"{corpus.n_pairs():,} pairs from {_files(corpus.sources())}"
+    return Stage("ingest", "stale", stale) if stale else Stage("ingest", "fresh", told)
+
+
+def _why_stale(corpus: Corpus, plan: Plan, project: Project, templates: Templates) -> str | None:
+    """What ingest would do again; owners and licences count, since `freeze` refuses a corpus with old ones."""
+    stored = corpus.unit_keys()
+    changed = [*(unit.name for unit in plan.outdated(stored)), *plan.vanished(stored)]
+    if changed:
+        return f"new, changed or gone: {named(sorted(changed), limit=3)}"
+    told = corpus.last_ingest()
+    if told and told != ingest_identity(project, templates):
+        return f"{project.config_path.name}, a template or hrmbuild itself changed"
+    settled = corpus.is_settled(labels=project.config.labels, seed=project.config.seed)
+    return None if told and settled else "the last ingest was cut off"
+
+
+def _why_incomplete(project: Project, found: Found) -> str | None:
+    """An entry without a file: ingest says no to it, so nothing behind it is next."""
+    empty = [project.config.sources[entry].path for entry, _ in found.unmatched]
+    return f"no file matches {named(empty, limit=3)}" if empty else None
+
+
+def _files(files: Sequence[object]) -> str:
+    return "1 file" if len(files) == 1 else f"{len(files):,} files"
 
 
 def freeze_stage(project: Project) -> Stage:

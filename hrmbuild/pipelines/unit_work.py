@@ -32,6 +32,8 @@ from hrmbuild.store.writer import FileOutcome, UnitWriter
 
 UNKNOWN_FORMAT = "unknown"
 """Format of a file that no reader takes."""
+_PASSING = frozenset({"read.changed", "read.missing", "read.unreadable"})
+"""Reasons that lie in the moment of reading and not in the file's bytes."""
 
 
 @dataclass
@@ -52,7 +54,7 @@ class UnitWorker:
                 n = len(result.records)
                 writer.add_file(FileOutcome(source, None, "read", n_records=n, n_productive=n))
             return
-        shown = tuple(record for file in unit.context for record in self._context_records(file, unit))
+        shown = tuple(record for file in unit.context for record in self._context_records(file, unit, writer))
         peers = [one for _, result in readable for one in result.records if isinstance(one, Document | Table)]
         with ExitStack() as stack:
             connection = stack.enter_context(scratch_connection()) if _needs_sql(unit, readable) else None
@@ -73,6 +75,7 @@ class UnitWorker:
                 format=None if format_name == UNKNOWN_FORMAT else format_name,
             )  # fmt: skip
         except InputError as error:
+            _try_again(error, writer)
             _quarantine(source_of(file, unit, format_name=format_name), unit, error, writer)
             return None
         for skip in result.skips:
@@ -80,7 +83,7 @@ class UnitWorker:
         self.notes += [(file.relative, note) for note in result.notes]
         return source_of(file, unit, format_name=format_name), result
 
-    def _context_records(self, file: FoundFile, unit: Unit) -> tuple[Record, ...]:
+    def _context_records(self, file: FoundFile, unit: Unit, writer: UnitWriter) -> tuple[Record, ...]:
         """The documents of a context file; none where it cannot be read, which its own unit reports."""
         if file.relative not in self._shown:
             settings = context_settings(unit.settings)
@@ -90,7 +93,9 @@ class UnitWorker:
                     file.path, relative=file.relative, sha256=file.sha256, source=settings, format=chosen
                 )  # fmt: skip
                 self._shown[file.relative] = tuple(result.records)
-            except InputError:
+            except InputError as error:
+                if _try_again(error, writer):
+                    return ()
                 self._shown[file.relative] = ()
         return self._shown[file.relative]
 
@@ -183,6 +188,13 @@ def _quarantine(source: Source, unit: Unit, error: InputError, writer: UnitWrite
         Rejection(stage="read", code=error.code, detail=_sentence(error), path=source.path,
                   source_sha256=source.sha256, locator=Locator())
     )  # fmt: skip
+
+
+def _try_again(error: InputError, writer: UnitWriter) -> bool:
+    """Where the file was fine when it was hashed, the next ingest must look again, though its hash is the same."""
+    if error.code in _PASSING:
+        writer.is_final = False
+    return error.code in _PASSING
 
 
 def _sentence(error: InputError) -> str:

@@ -25,6 +25,8 @@ from hrmbuild.store.reading import Refused, StoredRejection, StoredSkip, StoredS
 from hrmbuild.store.settle import settle
 from hrmbuild.store.writer import UNIT_TABLES, UnitWriter, insert_rows, source_json
 
+_NO_KEY = ""
+"""Key of a unit that must be worked on again."""
 _SETTLE_VERSION = 1
 """Raised when the corpus-level pass changes what it does, so that an old corpus is settled again."""
 
@@ -75,7 +77,7 @@ class Corpus:
             writer = UnitWriter(self._connection, name)
             yield writer
             writer.flush()
-            self._connection.execute("INSERT INTO unit VALUES (?, ?)", [name, key])
+            self._connection.execute("INSERT INTO unit VALUES (?, ?)", [name, key if writer.is_final else _NO_KEY])
 
     def drop_unit(self, name: str) -> None:
         """Remove everything that came from a unit."""

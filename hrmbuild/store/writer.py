@@ -65,6 +65,8 @@ class UnitWriter:
         self._connection, self._unit = connection, unit
         self._rows: dict[str, list[tuple[object, ...]]] = {table: [] for table in _SCHEMAS}
         self._ordinal = 0
+        self.is_final = True
+        """False: what is written here is to be done again by the next ingest, whatever its files' hashes are."""
 
     def add_candidate(self, path: str, pair: CompiledPair, *, split: Split, axis: Axis | None) -> None:
         """A compiled pair of the file `path` that passed the gates."""
