@@ -42,6 +42,7 @@ _REJECTIONS = pa.schema([
     (name, pa.large_string() if name == "text" else pa.string())
     for name in ("path", "stage", "code", "detail", "source_sha256", "locator", "text", "pair_id", "gate")
 ])  # fmt: skip
+_OPTIONAL = frozenset({"text", "pair_id", "gate"})
 _SALTS = pa.schema([("id", pa.string()), ("salt", pa.binary(32))])
 
 
@@ -155,13 +156,22 @@ def read_salts(folder: Path) -> dict[str, bytes]:
 def _read(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
     try:
         with pq.ParquetFile(path) as file:
-            if file.schema_arrow.names != schema.names:
-                raise _unreadable(path, f"its columns are {', '.join(file.schema_arrow.names)}")
+            if not file.schema_arrow.equals(schema):
+                told = ", ".join(f"{part.name} {part.type}" for part in file.schema_arrow)
+                raise _unreadable(path, f"its columns are {told}")
             for group in range(file.num_row_groups):
-                yield from file.read_row_group(group, columns=schema.names).to_pylist()
+                yield from _filled(path, file.read_row_group(group, columns=schema.names))
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         told = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise _unreadable(path, told) from error
+
+
+def _filled(path: Path, rows: pa.Table) -> list[dict[str, Any]]:
+    """The rows as values; only the optional columns of rejections may be empty."""
+    empty = [name for name in rows.column_names if name not in _OPTIONAL and rows[name].null_count]
+    if empty:
+        raise _unreadable(path, f"the column {empty[0]} has empty cells")
+    return rows.to_pylist()
 
 
 def _unreadable(path: Path, told: str) -> InputError:

@@ -99,7 +99,11 @@ def canonical_problem(data: bytes) -> str | None:
     They are held against the value as parsed, not against today's type: an optional field that is added later must not
     make an old manifest look altered.
     """
-    return None if canonical_json(json.loads(data)) == data else "the bytes are not the canonical ones (RFC 8785)"
+    try:
+        same = canonical_json(json.loads(data)) == data
+    except (ValueError, TypeError) as error:
+        return f"it holds what canonical JSON cannot: {error}"
+    return None if same else "the bytes are not the canonical ones (RFC 8785)"
 
 
 def digest_problem(folder: Path, data: bytes) -> str | None:

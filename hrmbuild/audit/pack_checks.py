@@ -94,16 +94,27 @@ def check_pack(folder: Path, manifest: Manifest, pack: PackContents) -> Iterator
 
 def _file_checks(folder: Path, manifest: Manifest) -> Iterator[Check]:
     for name, digest in sorted(manifest.evidence.items()):
-        path = folder / name
-        if not path.is_file():
-            yield Check(f"file {name}", False, "missing")
-            continue
-        same = hash_file(path) == digest
-        yield Check(f"file {name}", same, "as frozen" if same else "altered: its SHA-256 differs")
+        problem = file_problem(folder / name, digest)
+        yield Check(f"file {name}", problem is None, problem or "as frozen")
     known = {*manifest.evidence, MANIFEST_NAME, DIGEST_NAME}
-    extra = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    extra = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if _is_entry(path))
     extra = [name for name in extra if name not in known]
     yield Check("no extra file", not extra, f"extra: {named(extra)}" if extra else "nothing but what is listed")
+
+
+def _is_entry(path: Path) -> bool:
+    """A file, or a link, wherever it leads."""
+    return path.is_symlink() or not path.is_dir()
+
+
+def file_problem(path: Path, sha256: str) -> str | None:
+    """Why there is no file of these bytes at `path`, or None."""
+    try:
+        if not path.is_file():
+            return "missing"
+        return None if hash_file(path) == sha256 else "altered: its SHA-256 differs"
+    except OSError as error:
+        return f"unreadable: {error.strerror or error}"
 
 
 def _rows_check(pack: PackContents) -> Check:

@@ -90,7 +90,7 @@ def parse_row(text: str) -> dict[str, Any] | str:
         pair = Pair.model_validate(value)
     except ValidationError as error:
         return f"it is no row of format 1 ({error.errors()[0]['msg']})"
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         return f"it is no canonical JSON ({error})"
     if canonical != text.encode():
         return "its bytes are not the canonical ones"

@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hrmbuild.audit.checks import Check, named
-from hrmbuild.audit.pack_checks import PackContents
+from hrmbuild.audit.pack_checks import PackContents, file_problem
 from hrmbuild.errors import InputError
-from hrmbuild.fingerprint import canonical_json, hash_file
+from hrmbuild.fingerprint import canonical_json
 from hrmbuild.pairs.spans import MASKS, apply_masks, read_masks
 from hrmbuild.pipelines.progress import Progress
 from hrmbuild.readers.resolving import load_texts, resolve_in
+from hrmbuild.readers.spans import SourceText
 from hrmbuild.records.locator import Locator
-from hrmbuild.records.manifest import Manifest, SourceEntry
+from hrmbuild.records.manifest import Manifest
+from hrmbuild.records.source import Source
 
+Texts = dict[str | None, SourceText]
+"""The decoded text of a file, by mail part."""
 _QUOTING = frozenset({"quoted", "absent"})
 """Derivations whose occurrences hold words of the source; the others hold shown rows, or rules as they were rendered.
 A locator that counts no characters says where a record stands, not which words."""
@@ -37,27 +41,22 @@ class _Quote(NamedTuple):
 def check_sources(manifest: Manifest, pack: PackContents, folder: Path, *, progress: Progress) -> Iterator[Check]:
     """Bytes of every source, then every quote in those that are as they were."""
     progress.stage("sources", total=len(manifest.sources), unit="files")
-    missing: list[str] = []
-    altered: list[str] = []
-    intact: dict[str, SourceEntry] = {}
+    wrong: dict[str, list[str]] = {}
+    intact: dict[str, list[Source]] = {}
     for entry in manifest.sources:
-        path = folder / entry.source.path
-        if not path.is_file():
-            missing.append(entry.source.path)
-        elif hash_file(path) != entry.source.sha256:
-            altered.append(entry.source.path)
+        problem = file_problem(folder / entry.source.path, entry.source.sha256)
+        if problem is None:
+            intact.setdefault(entry.source.sha256, []).append(entry.source)
         else:
-            intact[entry.source.sha256] = entry
+            wrong.setdefault(problem.partition(":")[0], []).append(entry.source.path)
         progress.advance()
-    told = [
-        f"{word}: {named(paths, limit=20)}" for word, paths in (("missing", missing), ("altered", altered)) if paths
-    ]
+    told = [f"{word}: {named(wrong[word], limit=20)}" for word in sorted(wrong, reverse=True)]
     yield Check("sources", not told, "; ".join(told) or f"{len(manifest.sources)} files are the bytes that were frozen")
     yield _quotes_check(pack, intact, folder)
 
 
-def _quotes_check(pack: PackContents, intact: dict[str, SourceEntry], folder: Path) -> Check:
-    rendered = {entry.source.sha256 for entry in intact.values() if entry.source.format == _RENDERED}
+def _quotes_check(pack: PackContents, intact: dict[str, list[Source]], folder: Path) -> Check:
+    rendered = {sha256 for sha256, copies in intact.items() if any(one.format == _RENDERED for one in copies)}
     quotes = {sha256: found for sha256, found in _quotes(pack).items() if sha256 not in rendered}
     problems: list[str] = []
     n_looked_up = n_out_of_reach = 0
@@ -86,19 +85,24 @@ def _quotes(pack: PackContents) -> dict[str, list[_Quote]]:
     return {sha256: [quotes[key] for key in sorted(quotes)] for sha256, quotes in found.items()}
 
 
-def _wrong_quotes(entry: SourceEntry, quotes: list[_Quote], folder: Path) -> Iterator[str]:
-    source = entry.source
-    try:
-        texts = load_texts(folder / source.path, format=source.format)
-    except InputError as error:
-        yield f"{source.path}: {error.what}"
-        return
-    for quote in quotes:
+def _wrong_quotes(copies: list[Source], quotes: list[_Quote], folder: Path) -> Iterator[str]:
+    """Quotes that stand in none of the files with these bytes: equal bytes can be read as a mail and as plain text."""
+    read: list[tuple[Source, Texts]] = []
+    for source in {one.format: one for one in copies}.values():
         try:
-            exact = resolve_in(texts, quote.locator, where=source.path)
-            stands = apply_masks(exact, read_masks(quote.inputs)) == quote.words
-        except (InputError, ValueError, TypeError) as error:
-            yield f"{source.path}, {quote.locator}: {error}"
-            continue
-        if not stands:
-            yield f"{source.path}, {quote.locator}"
+            read.append((source, load_texts(folder / source.path, format=source.format)))
+        except InputError as error:
+            yield f"{source.path}: {error.what}"
+    for quote in quotes:
+        problems = [_problem(source, texts, quote) for source, texts in read]
+        if None not in problems:
+            yield from (problem for problem in problems[:1] if problem)
+
+
+def _problem(source: Source, texts: Texts, quote: _Quote) -> str | None:
+    try:
+        exact = resolve_in(texts, quote.locator, where=source.path)
+        stands = apply_masks(exact, read_masks(quote.inputs)) == quote.words
+    except (InputError, ValueError, TypeError) as error:
+        return f"{source.path}, {quote.locator}: {error}"
+    return None if stands else f"{source.path}, {quote.locator}"

@@ -1,0 +1,112 @@
+"""Damage that a stranger can do to a manifest is named; none of it ends verification by surprise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from small_project import write_project
+
+from hrmbuild.audit.checks import VerifyReport
+from hrmbuild.fingerprint import hash_file, sha256_hex
+from hrmbuild.pipelines.freeze import freeze
+from hrmbuild.pipelines.ingest import ingest
+from hrmbuild.pipelines.verify_manifest import verify_manifest
+
+MAIL = """\
+From: Purchasing
+To: All employees
+Subject: New printers
+
+We decided to lease six printers from 1 May 2025 because the old ones are broken.
+"""
+COPIES = """\
+name: copies
+sources:
+  - {path: memos, kind: memos, owner: me, license: internal}
+"""
+
+
+@pytest.fixture
+def frozen(tmp_path: Path) -> Path:
+    """A memo twice, under two suffixes, in a frozen corpus."""
+    project = write_project(tmp_path, {"hrmbuild.yaml": COPIES, "memos/a.txt": MAIL, "memos/b.eml": MAIL})
+    ingest(project)
+    return freeze(project).folder
+
+
+def failed(report: VerifyReport) -> dict[str, str]:
+    return {check.name: check.detail for check in report.checks if not check.ok}
+
+
+def test_equal_bytes_that_are_read_in_two_ways_stand_in_both(frozen: Path, tmp_path: Path) -> None:
+    report = verify_manifest(frozen, sources=tmp_path)
+    assert failed(report) == {}
+    quotes = next(check.detail for check in report.checks if check.name == "quotes")
+    assert not quotes.startswith("0 quotes")
+    (tmp_path / "memos" / "a.txt").unlink()
+    assert list(failed(verify_manifest(frozen, sources=tmp_path))) == ["sources", "quotes"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("seed", "0.0"), ("seed", str(10**20)), ("strata", '{"\U0001f600": {"pairs": 0}}')]
+)
+def test_a_manifest_that_canonical_json_cannot_hold(frozen: Path, name: str, value: str) -> None:
+    path = frozen / "manifest.json"
+    told = json.loads(path.read_bytes())
+    counted = json.dumps({"instruction_tokens": 0, "response_tokens": 0})[1:]
+    told[name] = "HERE"
+    data = json.dumps(told).replace('"HERE"', value.replace("}}", f", {counted}}}")).encode()
+    path.write_bytes(data)
+    path.with_name("manifest.sha256").write_text(f"{sha256_hex(data)}  manifest.json\n")
+    assert "canonical JSON" in failed(verify_manifest(frozen))["manifest.json"]
+
+
+def no_id(table: pa.Table) -> pa.Table:
+    return table.set_column(table.column_names.index("id"), "id", pa.array([None] * len(table), pa.string()))
+
+
+def whole_ids(table: pa.Table) -> pa.Table:
+    return table.set_column(table.column_names.index("id"), "id", pa.array(range(len(table)), pa.int64()))
+
+
+def short_salts(table: pa.Table) -> pa.Table:
+    return table.set_column(1, "salt", pa.array([b"short"] * len(table), pa.binary()))
+
+
+def deep_rows(table: pa.Table) -> pa.Table:
+    place = table.column_names.index("row")
+    return table.set_column(place, "row", pa.array(["[" * 100_000] * len(table), pa.large_string()))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "named"),
+    [
+        ("pairs.parquet", no_id, "rows"),
+        ("pairs.parquet", whole_ids, "rows"),
+        ("pairs.parquet", deep_rows, "rows"),
+        ("salts.parquet", short_salts, "roots"),
+        ("rejections.parquet", lambda table: table.drop_columns(["code"]), "rejections"),
+    ],
+)
+def test_a_table_of_another_shape(frozen: Path, name: str, change: Callable[[Any], Any], named: str) -> None:
+    pq.write_table(change(pq.read_table(frozen / name)), frozen / name)
+    assert {named, f"file {name}"} <= failed(verify_manifest(frozen)).keys()
+
+
+def test_a_link_to_a_folder_is_an_extra_file(frozen: Path, tmp_path: Path) -> None:
+    (frozen / "more").symlink_to(tmp_path)
+    assert failed(verify_manifest(frozen)) == {"no extra file": "extra: more"}
+
+
+def test_names_that_no_disk_can_hold_are_unreadable(frozen: Path, tmp_path: Path) -> None:
+    path = frozen / "manifest.json"
+    told = path.read_bytes().replace(b"memos/a.txt", b"memos/" + b"a" * 300)
+    path.write_bytes(told)
+    path.with_name("manifest.sha256").write_text(f"{hash_file(path)}  manifest.json\n")
+    assert "unreadable: memos/aaa" in failed(verify_manifest(frozen, sources=tmp_path))["sources"]
