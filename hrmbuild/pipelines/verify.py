@@ -138,11 +138,13 @@ class _Chain:
         return self.corpus
 
     def _run_of(self, project: Project, manifest: PackageManifest) -> Check:
-        for path in sorted(project.runs_folder.glob("*/run.json")):
-            record = _record_at(path.parent)
-            if record == manifest.run_config_sha256:
-                return _weights_check(path.parent, manifest)
-        return Check("run", True, f"run {manifest.run_config_sha256[:12]}… is not at hand")
+        """Runs of equal settings may differ (other threads, one of them unfinished): one has the packaged weights."""
+        folders = [path.parent for path in sorted(project.runs_folder.glob("*/run.json"))]
+        checks = [_weights_check(one, manifest) for one in folders if _record_at(one) == manifest.run_config_sha256]
+        if not checks:
+            return Check("run", True, f"run {manifest.run_config_sha256[:12]}… is not at hand")
+        good = next((check for check in checks if check.ok), None)
+        return good or Check("run", False, "; ".join(check.detail for check in checks))
 
 
 def _record_at(folder: Path) -> str | None:

@@ -32,11 +32,11 @@ def verify_run_folder(folder: Path) -> Iterator[Check]:
     files = RunFolder(folder)
     record, first = _record_check(files)
     yield first
-    chain, metrics = _metrics_check(files)
+    chain, last, metrics = _metrics_check(files)
     yield metrics
     for checkpoint in reversed(checkpoint_folders(files.checkpoints)):
         yield _checkpoint_check(checkpoint, record, chain)
-    yield _result_check(files, chain)
+    yield _result_check(files, chain, last)
     yield _no_other_check(folder)
 
 
@@ -50,24 +50,28 @@ def _record_check(files: RunFolder) -> tuple[RunRecord | None, Check]:
     if run_digest(record.config) != record.config_sha256:
         return record, Check("run.json", False, "its settings are not those that its hash names")
     config = record.config
+    if config.init_weights_sha256 is not None and record.lineage == "complete":
+        return record, Check("run.json", False, "its lineage is complete, though it began from given weights")
     return record, Check("run.json", True, f"{config.preset}, {config.steps} steps, corpus {config.content_root[:12]}…")
 
 
-def _metrics_check(files: RunFolder) -> tuple[list[str], Check]:
-    """The chain after each step (as far as it holds), and whether every line continues the one before."""
+def _metrics_check(files: RunFolder) -> tuple[list[str], StepFacts | None, Check]:
+    """The chain after each step, the last step (as far as it holds), and whether each line continues the one before."""
     chain: list[str] = [CHAIN_START]
+    last: StepFacts | None = None
     try:
         for number, line in enumerate(read_metrics(files.metrics), start=1):
             facts = StepFacts.model_validate({key: line[key] for key in StepFacts.model_fields if key in line})
             link = next_link(chain[-1], facts)
             if facts.step != number or link != line.get("chain"):
-                return chain, Check("metrics.jsonl", False, f"line {number} does not continue the line before")
+                return chain, last, Check("metrics.jsonl", False, f"line {number} does not continue the line before")
             chain.append(link)
+            last = facts
     except InputError as error:
-        return chain, Check("metrics.jsonl", False, error.what)
+        return chain, last, Check("metrics.jsonl", False, error.what)
     except (ValidationError, TypeError, AttributeError):
-        return chain, Check("metrics.jsonl", False, f"line {len(chain)} is no line of metrics")
-    return chain, Check("metrics.jsonl", True, f"{len(chain) - 1} steps, each chained to the one before")
+        return chain, last, Check("metrics.jsonl", False, f"line {len(chain)} is no line of metrics")
+    return chain, last, Check("metrics.jsonl", True, f"{len(chain) - 1} steps, each chained to the one before")
 
 
 def _checkpoint_check(folder: Path, record: RunRecord | None, chain: list[str]) -> Check:
@@ -108,20 +112,25 @@ def _file_problems(folder: Path, state: CheckpointState) -> Iterator[str]:
         yield f"{EMA_NAME} cannot be read: {str(error).splitlines()[0]}"
 
 
-def _result_check(files: RunFolder, chain: list[str]) -> Check:
+def _result_check(files: RunFolder, chain: list[str], last: StepFacts | None) -> Check:
     try:
         result = files.result()
     except InputError as error:
         return Check("result.json", False, f"{error.what}: {error.why}")
     if result is None:
         return Check("result.json", True, "not there: the run has not finished")
-    wrong = list(_result_problems(files, result, chain))
+    wrong = list(_result_problems(files, result, chain, last))
     return Check("result.json", not wrong, named(wrong) if wrong else f"{result.steps} steps, loss {result.loss:.4f}")
 
 
-def _result_problems(files: RunFolder, result: RunResult, chain: list[str]) -> Iterator[str]:
+def _result_problems(files: RunFolder, result: RunResult, chain: list[str], last: StepFacts | None) -> Iterator[str]:
     if result.metrics_sha256 != chain[-1] or result.steps != len(chain) - 1:
         yield "the metrics do not lead to it"
+    elif last is not None:  # What the card repeats of it; the clock's figures stand in no chain.
+        if result.loss != last.loss:
+            yield "the loss is not that of the last step"
+        if result.dev != last.dev:
+            yield "the dev score is not that of the last step"
     checkpoint = files.checkpoints / result.checkpoint
     try:
         state = CheckpointState.model_validate(json.loads((checkpoint / STATE_NAME).read_bytes()))

@@ -13,6 +13,7 @@ from packaged_project import Packaged
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError
 from hrmbuild.pipelines.verify import recognise, verify
+from hrmbuild.records.run import RunRecord, run_digest
 
 
 def _failures(path: Path, project: Project | None = None) -> dict[str, str]:
@@ -54,6 +55,35 @@ def test_a_fault_anywhere_on_the_chain_is_found_from_the_package(
 ) -> None:
     spoil(packaged)
     assert name in _failures(packaged.package, packaged.project)
+
+
+def test_another_run_of_equal_settings_does_not_stand_for_the_packaged_one(packaged: Packaged) -> None:
+    other = packaged.run.parent / "0-begun-again"
+    shutil.copytree(packaged.run, other)
+    (other / "result.json").unlink()
+    assert _failures(packaged.package, packaged.project) == {}
+    (packaged.run / "result.json").unlink()
+    detail = _failures(packaged.package, packaged.project)["run"]
+    assert "0-begun-again" in detail and packaged.run.name in detail
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [("loss", 0.001, "the loss"), ("dev", {"loss": 0.001, "n_tokens": 9}, "the dev score")],
+)
+def test_a_result_that_its_metrics_do_not_show_is_named(packaged: Packaged, key: str, value: object, told: str) -> None:
+    path = packaged.run / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {key: value}))
+    assert _failures(packaged.run).keys() == {"result.json"}
+    assert told in _failures(packaged.run)["result.json"]
+
+
+def test_given_weights_and_a_complete_lineage_contradict(packaged: Packaged) -> None:
+    record = RunRecord.model_validate_json((packaged.run / "run.json").read_bytes())
+    config = record.config.model_copy(update={"init_weights_sha256": "0" * 64})
+    began = record.model_copy(update={"config": config, "config_sha256": run_digest(config)})
+    (packaged.run / "run.json").write_text(began.model_dump_json())
+    assert "lineage" in _failures(packaged.run)["run.json"]
 
 
 def test_several_faults_of_a_run_are_all_named(packaged: Packaged) -> None:
