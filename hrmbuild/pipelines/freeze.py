@@ -24,7 +24,7 @@ from hrmbuild.pairs.environment import Templates
 from hrmbuild.pipelines.freeze_manifest import build_manifest, refused_files, source_entries
 from hrmbuild.pipelines.freeze_pack import Selection, ensure_salts, write_fixed_files, write_rejections, write_rows
 from hrmbuild.pipelines.identity import freeze_settings_sha256, ingest_identity, project_templates
-from hrmbuild.pipelines.manifests import all_manifests, folder_for, holds, set_current
+from hrmbuild.pipelines.manifests import all_manifests, folder_for, holds, restore, set_current
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.records.manifest import Manifest, SourceEntry
 from hrmbuild.records.pair import SPLITS
@@ -40,7 +40,7 @@ class FreezeReport:
     folder: Path
     manifest: Manifest
     unchanged: bool
-    """The same manifest stood there already."""
+    """The same manifest stood there already, and every file of it."""
 
     @property
     def n_pairs(self) -> int:
@@ -240,11 +240,13 @@ def _train_tokenizer(project: Project, folder: Path, selection: Selection, progr
 
 
 def _publish(project: Project, incomplete: Path, manifest: Manifest, out: Path | None) -> tuple[Path, bool]:
-    """Rename the finished folder to its place; the place, and whether the same manifest stood there already."""
+    """Rename the finished folder to its place; the place, and whether the same stood there already.
+
+    The same manifest with damaged files gets them again: its bytes name theirs."""
     data = manifest.canonical_bytes()
     final = out or folder_for(project.manifests_folder, content_root=manifest.content_root, manifest=data)
     if holds(final, data):
-        return final, True
+        return final, not restore(final, manifest, from_folder=incomplete)
     if final.exists() and (not final.is_dir() or any(final.iterdir())):
         raise UsageError(
             "freeze.exists",

@@ -7,12 +7,15 @@ hash follow. `manifests/CURRENT` names the one that was frozen last, in one line
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from hrmbuild.audit.manifest import MANIFEST_NAME
+from hrmbuild.audit.manifest import DIGEST_NAME, MANIFEST_NAME, digest_problem, load_manifest_bytes
+from hrmbuild.audit.pack_checks import file_problem
 from hrmbuild.config.loading import Project
-from hrmbuild.files import write_atomic
+from hrmbuild.files import disk_errors, sync_file, sync_folder, write_atomic
 from hrmbuild.fingerprint import sha256_hex
+from hrmbuild.records.manifest import Manifest
 
 CURRENT_NAME = "CURRENT"
 
@@ -31,6 +34,22 @@ def holds(folder: Path, manifest: bytes) -> bool:
     return path.is_file() and path.read_bytes() == manifest
 
 
+def restore(folder: Path, manifest: Manifest, *, from_folder: Path) -> bool:
+    """Put back the files of a manifest that are missing or altered; whether there were any.
+
+    Raises:
+        InputError: the disk's own word.
+    """
+    damaged = [name for name, digest in manifest.evidence.items() if file_problem(folder / name, digest)]
+    damaged += [DIGEST_NAME] if digest_problem(folder, load_manifest_bytes(folder)) else []
+    for name in damaged:
+        with disk_errors(folder / name):
+            sync_file(from_folder / name)
+            os.replace(from_folder / name, folder / name)
+            sync_folder(folder)
+    return bool(damaged)
+
+
 def current_manifest(project: Project) -> Path | None:
     """The folder that was frozen last; None before the first freeze (or when the folder is gone)."""
     named = project.manifests_folder / CURRENT_NAME
@@ -47,7 +66,7 @@ def set_current(project: Project, folder: Path) -> None:
 
 
 def all_manifests(project: Project) -> list[Path]:
-    """Every complete manifest of the project, sorted by name."""
+    """Every manifest of the project, sorted by name; a freeze that was killed left a hidden folder, which is none."""
     if not project.manifests_folder.is_dir():
         return []
-    return sorted(path.parent for path in project.manifests_folder.glob(f"*/{MANIFEST_NAME}"))
+    return sorted(path.parent for path in project.manifests_folder.glob(f"[!.]*/{MANIFEST_NAME}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError, ConfigError, HrmbuildError, InputError, UsageError
 from hrmbuild.pipelines.freeze import FreezeReport, freeze, is_frozen_as
 from hrmbuild.pipelines.ingest import ingest
-from hrmbuild.pipelines.manifests import current_manifest
+from hrmbuild.pipelines.manifests import all_manifests, current_manifest
 from hrmbuild.records.pair import SPLITS
 from hrmbuild.tokens.tokenizer import load_tokenizer
 
@@ -53,6 +54,26 @@ def test_freezing_again_writes_nothing(tmp_path: Path) -> None:
     second = freeze(project)
     assert (second.folder, first.unchanged, second.unchanged) == (first.folder, False, True)
     assert {path: path.stat().st_mtime_ns for path in project.manifests_folder.rglob("*")} == times
+
+
+def test_freezing_again_restores_what_was_damaged_and_nothing_else(tmp_path: Path) -> None:
+    project = write_project(tmp_path)
+    folder = frozen(project).folder
+    before = bytes_of(folder)
+    (folder / "pairs.parquet").write_bytes(b"PAR1")
+    (folder / "tokenizer.json").unlink()
+    (folder / "manifest.sha256").unlink()
+    (folder / "note.txt").write_text("mine")
+    assert freeze(project).unchanged is False
+    assert bytes_of(folder) == before | {"note.txt": b"mine"}
+    assert freeze(project).unchanged is True
+
+
+def test_the_folder_of_a_killed_freeze_is_no_manifest(tmp_path: Path) -> None:
+    project = write_project(tmp_path)
+    folder = frozen(project).folder
+    shutil.copytree(folder, project.manifests_folder / ".freeze.incomplete")
+    assert all_manifests(project) == [folder]
 
 
 def test_everything_is_for_the_owner_only(tmp_path: Path) -> None:
