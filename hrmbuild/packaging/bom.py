@@ -49,6 +49,7 @@ def _model(facts: CardFacts, weights_sha256: str) -> dict[str, Any]:
             {"name": "hrmbuild:parameters", "value": str(facts.training.parameters)},
             {"name": "hrmbuild:steps", "value": str(facts.training.steps)},
             {"name": "hrmbuild:flops", "value": facts.training.flops},
+            {"name": "hrmbuild:lineage", "value": facts.lineage},
         ],
         "modelCard": {
             "modelParameters": {

@@ -50,8 +50,10 @@ class CardTraining(Noun):
     batch_tokens: int
     learning_rate: Words
     seed: int
-    objective: Words = "cross-entropy on the response tokens of instruction-response pairs (PrefixLM), from scratch"
-    optimizer: Words = "Adam-atan2, weight average (EMA) packaged"
+    start: Words
+    """`from scratch`, or whose weights it began from."""
+    objective: Words = "cross-entropy on the response tokens of instruction-response pairs (PrefixLM)"
+    optimizer: Words
     hardware: Words
     hours: Words
     flops: Words
@@ -66,6 +68,8 @@ class CardFacts(Noun):
     owner: CardOwner
     training: CardTraining
     manifest: Manifest
+    lineage: Words
+    """Of the weights: the corpus's, unless they began as another model's. `complete`, or `partial: …`."""
     scores_of: Words
     """Which pairs the scores are of, and how often the test split had been scored before."""
     scores: tuple[CardScore, ...] = Field(min_length=1)

@@ -155,7 +155,7 @@ def _manifest(contents: PackageContents, files: dict[str, str], *, weights: str)
         preset=contents.facts.training.preset,
         arch=contents.config.arch,
         label=corpus.label,
-        lineage=corpus.lineage,
+        lineage=contents.facts.lineage,
         corpus_content_root=corpus.content_root,
         corpus_manifest_sha256=sha256_hex(contents.corpus_manifest),
         tokenizer_sha256=sha256_hex(contents.frozen_tokenizer),

@@ -32,6 +32,7 @@ def card_facts(
         owner=owner,
         training=_training(finished),
         manifest=manifest,
+        lineage=finished.record.lineage,
         scores_of=_scores_of(evaluation, n_test_scorings),
         scores=_scores(evaluation),
         rounding=rounding,
@@ -47,7 +48,10 @@ def _training(finished: FinishedRun) -> CardTraining:
         context_tokens=config.model.context_tokens,
         steps=result.steps,
         batch_tokens=config.batch_tokens,
-        learning_rate=f"{config.learning_rate:g}",
+        start="from scratch" if config.init_weights_sha256 is None else "from given weights",
+        learning_rate=f"{config.learning_rate:g} after {config.warm_up_steps:,} steps of linear warm-up, "
+        f"{_ending(config.final_lr_fraction)}",
+        optimizer=f"Adam-atan2; packaged is the average of the weights (EMA, decay {config.ema_decay:g})",
         seed=config.seed,
         hardware=f"{machine.ranks} x {machine.device}, {machine.threads} threads, {machine.instruction_set}",
         hours=f"{_seconds(finished) / 3600:.2f} h",
@@ -55,6 +59,10 @@ def _training(finished: FinishedRun) -> CardTraining:
         energy="not measured",
         final_loss=f"{result.dev.loss:.4f} nats a token" if result.dev else "not measured: the dev split is empty",
     )
+
+
+def _ending(final_lr_fraction: float) -> str:
+    return "then constant" if final_lr_fraction == 1 else f"then a cosine to {final_lr_fraction:g} of it"
 
 
 def _seconds(finished: FinishedRun) -> float:

@@ -12,6 +12,8 @@ from small_project import rewrite, write_project
 from hrmbuild.errors import ConfigError, InputError, UsageError
 from hrmbuild.inference.load import load_package, read_ema
 from hrmbuild.pipelines.package import package
+from hrmbuild.pipelines.train import train
+from hrmbuild.pipelines.verify import verify
 from hrmbuild.records.package import PackageManifest
 
 
@@ -28,6 +30,24 @@ def test_the_package_holds_the_averaged_weights_of_training(packaged_once: Packa
     manifest = _manifest(packaged_once.package)
     assert manifest.weights_sha256 == manifest.trained_weights_sha256
     assert packaged_once.package.name.startswith("small-nano-0.1.0-")
+
+
+def test_what_began_as_another_model_never_claims_a_complete_lineage(packaged: Packaged) -> None:
+    project = packaged.project
+    run = train(project, steps=1, out=project.work / "further", init_from=packaged.package)
+    folder = package(project, run=run.folder, out=project.work / "further-package").folder
+    assert _manifest(folder).lineage == run.record.lineage != "complete"
+    card = " ".join((folder / "README.md").read_text("utf-8").split())
+    assert f"- Lineage: {run.record.lineage}" in card
+    assert "scratch" not in card and "trained from given weights" in card
+    assert verify(folder, project=project).ok
+
+
+def test_the_card_tells_the_schedule_that_was_used(packaged_once: Packaged) -> None:
+    card = (packaged_once.package / "README.md").read_text("utf-8")
+    assert "trained from scratch" in card and "- Lineage: complete\n" in card
+    assert "| 0.002 after 10 steps of linear warm-up, then a cosine to 0.1 of it |" in card
+    assert "(EMA, decay 0)" in card
 
 
 def test_packaging_a_run_twice_gives_one_content_root(packaged: Packaged) -> None:
