@@ -67,22 +67,23 @@ def read_wheel(path: Path) -> Wheel:
         inside = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = BytesParser().parsebytes(archive.read(inside))
     data = path.read_bytes()
-    required = map(Requirement, metadata.get_all("Requires-Dist", []))
-    needs = {canonicalize_name(one.name) for one in required if one.marker is None or one.marker.evaluate({"extra": ""})}
+    required = [Requirement(text) for text in metadata.get_all("Requires-Dist", [])]
+    here = [one for one in required if one.marker is None or one.marker.evaluate({"extra": ""})]
     return Wheel(
         name=canonicalize_name(metadata["Name"]),
         version=metadata["Version"],
         sha256=hashlib.sha256(data).hexdigest(),
         n_bytes=len(data),
         license=_license(metadata),
-        needs=tuple(sorted(needs)),
+        needs=tuple(sorted({canonicalize_name(one.name) for one in here})),
     )
 
 
 def _license(metadata: Message) -> str | None:
     """The SPDX expression, else the last part of a classifier, else the first line of the free text."""
     classifiers = [one for one in metadata.get_all("Classifier", []) if one.startswith("License :: ")]
-    named = metadata["License-Expression"] or (classifiers and classifiers[0].rpartition(" :: ")[2]) or metadata["License"]
+    classified = classifiers[0].rpartition(" :: ")[2] if classifiers else None
+    named = metadata["License-Expression"] or classified or metadata["License"]
     return str(named).strip().splitlines()[0] if named else None
 
 
