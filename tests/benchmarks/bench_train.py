@@ -6,13 +6,14 @@ padding. Batches of 32 are drawn from each file of `lengths/` ([prefix, response
 are printed and left out; the slow `single` side is timed in every third round. The last line is one JSON object;
 `ratio_padded` and `padding_efficiency` are those of `mixed`.
 
-    python tests/benchmarks/bench_train.py [--preset nano] [--dtype auto] [--rounds 8]
+    python tests/benchmarks/bench_train.py [--preset nano] [--dtype auto] [--rounds 8] [--compile]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -30,6 +31,7 @@ from hrmbuild.config.presets import PRESETS
 from hrmbuild.fingerprint import draw_below
 from hrmbuild.model import build_model
 from hrmbuild.model.language_model import LanguageModel
+from hrmbuild.model.layers import Block
 from hrmbuild.model.layout import build_layout
 from hrmbuild.model.weights import split_state
 from hrmbuild.training.machine import DTYPES, choose_dtype
@@ -154,12 +156,15 @@ def their_model(model: LanguageModel, dtype: torch.dtype) -> HrmTextForCausalLM:
     return theirs.to(model.lm_head.weight.device, dtype).train()
 
 
-def build_sides(preset: str, dtype: str, *, names: list[str]) -> dict[str, Step]:
+def build_sides(preset: str, dtype: str, *, names: list[str], compiled: bool = False) -> dict[str, Step]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = build_model(PRESETS[preset].model_config_for(VOCAB)).to(device)
     model.init_weights(0)
     theirs = [their_model(model, DTYPES[dtype]) for _ in range(2)] if len(names) > 1 or names != ["ours"] else []
     model.compute_dtype = DTYPES[dtype]
+    for block in model.modules() if compiled else ():
+        if isinstance(block, Block):
+            block.compile_in_place()
     makers = {
         "ours": lambda: our_step(model),
         "padded": lambda: padded_step(theirs[0]),
@@ -186,7 +191,7 @@ def compare(name: str, sides: dict[str, Step], rounds: int) -> dict[str, float]:
         measured = {side: seconds(sides[side], batch) for side in due}
         if number < WARM_UP:
             told = ", ".join(f"{side} {spent:.2f} s (loss {loss:.3f})" for side, (spent, loss) in measured.items())
-            print(f"  {name} warm-up {number + 1}, left out: {told}")
+            print(f"  {name} warm-up {number + 1}, left out: {told}", flush=True)
         else:
             timed.append({side: batch.real_tokens / spent for side, (spent, _) in measured.items()})
     rate = {side: statistics.median(row[side] for row in timed if side in row) for side in sides}
@@ -217,6 +222,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--dtype", choices=["auto", *DTYPES], default="auto")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--compile", action="store_true", help="torch.compile for each block of ours")
     parser.add_argument("--peak-of", choices=["ours", "padded", "single"], help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -230,8 +236,9 @@ def main() -> None:
         print_peak(options.preset, dtype, options.peak_of)
         return
     gflop = flops_per_token(PRESETS[options.preset].model_config_for(VOCAB), k=K, keys_per_token=128).total / 1e9
-    print(f"preset {options.preset}, {dtype}, k = {K}, {options.threads} threads, {gflop:.3f} GFLOP a token")
-    sides = build_sides(options.preset, dtype, names=["ours", "padded", "single"])
+    print(f"preset {options.preset}, {dtype}, k = {K}, {options.threads} threads, {gflop:.3f} GFLOP a token; "
+          f"load of the machine {os.getloadavg()[0]:.1f}")  # fmt: skip
+    sides = build_sides(options.preset, dtype, names=["ours", "padded", "single"], compiled=options.compile)
     rows = {name: compare(name, sides, options.rounds) for name in FILES}
     print(f"{'lengths':<10} {'efficiency':>10} {'ours':>9} {'padded':>9} {'single':>9}  tokens/s")
     for name, row in rows.items():
@@ -248,6 +255,7 @@ def main() -> None:
         "peak_mib": round(peaks["ours"]),
         "dtype": dtype,
         "preset": options.preset,
+        "compile": options.compile,
     }
     print(json.dumps(last))
 
