@@ -11,6 +11,7 @@ import uuid
 from typing import Any
 
 from hrmbuild.packaging.card_facts import CardFacts
+from hrmbuild.packaging.licenses import spdx_id
 from hrmbuild.records.manifest import Manifest, SourceEntry
 
 _NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 9562: names that are URLs
@@ -43,7 +44,7 @@ def _model(facts: CardFacts, weights_sha256: str) -> dict[str, Any]:
         "bom-ref": "model",
         "name": facts.owner.name,
         "version": facts.owner.version,
-        "licenses": [{"license": {"name": facts.owner.license}}],
+        "licenses": [_license(facts.owner.license)],
         "properties": [
             {"name": "hrmbuild:weights_sha256", "value": weights_sha256},
             {"name": "hrmbuild:parameters", "value": str(facts.training.parameters)},
@@ -92,9 +93,14 @@ def _source(number: int, entry: SourceEntry) -> dict[str, Any]:
         "bom-ref": _source_ref(number),
         "name": entry.source.path,
         "hashes": [{"alg": "SHA-256", "content": entry.source.sha256}],
-        "licenses": [{"license": {"name": entry.source.license or "undeclared"}}],
+        "licenses": [_license(entry.source.license or "undeclared")],
         "data": [{"type": kind, "classification": entry.source.label}],
     }
+
+
+def _license(words: str) -> dict[str, dict[str, str]]:
+    known = spdx_id(words)
+    return {"license": {"name": words} if known is None else {"id": known}}
 
 
 def _source_ref(number: int) -> str:

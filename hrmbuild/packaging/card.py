@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from hrmbuild.errors import ConfigError
 from hrmbuild.packaging.card_facts import CardFacts, CardOwner
+from hrmbuild.packaging.licenses import spdx_id
 
 CARD_TEMPLATE = "card.md.j2"
 
@@ -45,7 +46,8 @@ def render_card(facts: CardFacts, templates: Path) -> bytes:
     )
     environment.filters["cell"] = _cell
     template = environment.from_string((templates / CARD_TEMPLATE).read_text("utf-8"))
-    return template.render(facts=facts, baselines=_baselines(facts)).encode("utf-8")
+    known = spdx_id(facts.owner.license)
+    return template.render(facts=facts, baselines=_baselines(facts), spdx=known and known.lower()).encode("utf-8")
 
 
 def _baselines(facts: CardFacts) -> list[str]:

@@ -15,7 +15,9 @@ from tiny_package import tiny_contents
 from hrmbuild.errors import ConfigError, InputError, UsageError
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.inference.load import load_package
-from hrmbuild.packaging.card import card_owner
+from hrmbuild.packaging.bom import bill_of_materials
+from hrmbuild.packaging.card import card_owner, render_card
+from hrmbuild.packaging.licenses import SPDX_IDS
 from hrmbuild.packaging.tokenizer_files import frozen_tokenizer
 from hrmbuild.packaging.verify import read_package_manifest, verify_package
 from hrmbuild.packaging.write import PackageContents, write_package
@@ -134,6 +136,33 @@ def test_the_card_says_what_auditors_ask_for(written_package: Path) -> None:
     ):  # fmt: skip
         assert " ".join(words.split()) in " ".join(card.split()), words
     assert card.startswith("---\nlibrary_name: transformers\n")
+
+
+@pytest.mark.parametrize(
+    ("license_", "lines", "entry"),
+    [
+        ("Apache-2.0", ["license: apache-2.0"], {"id": "Apache-2.0"}),
+        ("mit", ["license: mit"], {"id": "MIT"}),
+        ("internal", ["license: other", 'license_name: "internal"'], {"name": "internal"}),
+        ("contract: 7", ["license: other", 'license_name: "contract: 7"'], {"name": "contract: 7"}),
+    ],
+)
+def test_a_licence_stands_where_hubs_and_scanners_read_it(
+    contents: PackageContents, package_templates: Path, license_: str, lines: list[str], entry: dict[str, str]
+) -> None:
+    owner = contents.facts.owner.model_copy(update={"license": license_})
+    facts = contents.facts.model_copy(update={"owner": owner})
+    front = render_card(facts, package_templates).decode("utf-8").split("---\n")[1].splitlines()
+    assert [line for line in front if line.startswith("license")] == lines
+    bom = bill_of_materials(facts, weights_sha256=sha256_hex(b"weights"), hrmbuild="0.1.0")
+    assert bom["metadata"]["component"]["licenses"] == [{"license": entry}]
+
+
+def test_every_licence_of_the_list_is_one_that_the_bill_of_materials_may_hold(contents: PackageContents) -> None:
+    bom = bill_of_materials(contents.facts, weights_sha256=sha256_hex(b"weights"), hrmbuild="0.1.0")
+    for name in SPDX_IDS:
+        bom["metadata"]["component"]["licenses"] = [{"license": {"id": name}}]
+        assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bom)) is None, name
 
 
 def test_a_card_without_its_owner_is_refused_with_every_missing_field() -> None:
