@@ -73,6 +73,9 @@ def verify(
         Path | None,
         typer.Option("--corpus", metavar="FILE", help="The corpus; default: the project's, where there is one."),
     ] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also train the tokenizer again on the train split and count all tokens.")
+    ] = False,
     config: ConfigOption = None,
     work: WorkOption = None,
     as_json: JsonFlag = False,
@@ -84,7 +87,7 @@ def verify(
     has_project = config is not None or find_config(Path.cwd()) is not None
     project = project_of(config, sources, work) if has_project else None
     progress = TerminalProgress()
-    report = run(path, project=project, corpus=corpus, sources=sources, progress=progress)
+    report = run(path, project=project, corpus=corpus, sources=sources, deep=deep, progress=progress)
     progress.close()
     emit(report, verify_lines(report), as_json=as_json)
     if not report.ok:

@@ -39,6 +39,7 @@ def verify(
     project: Project | None = None,
     corpus: Path | None = None,
     sources: Path | None = None,
+    deep: bool = False,
     progress: Progress | None = None,
 ) -> VerifyReport:
     """Check whatever stands at `path`.
@@ -48,15 +49,16 @@ def verify(
         project: where runs, manifests and sources of the chain are looked for; None checks the artifact alone.
         corpus: the corpus file to compare with; absent: the project's, where there is one.
         sources: the folder that source paths start at; absent: the project's.
+        deep: also train the manifest's tokenizer again on the train split, and count every row's tokens again.
 
     Raises:
         InputError: `verify.not_found`, `verify.unknown`.
     """
     folder = path.parent if path.name == "manifest.json" and path.is_file() else path
     kind = recognise(folder)
-    chain = _Chain(project, corpus, sources, progress)
+    chain = _Chain(project, corpus, sources, progress, deep=deep)
     if kind == "manifest":
-        report = verify_manifest(folder, corpus=chain.corpus, sources=chain.sources, progress=progress)
+        report = verify_manifest(folder, corpus=chain.corpus, sources=chain.sources, deep=deep, progress=progress)
         return replace(report, path=str(path))
     if kind == "run":
         return VerifyReport("run", str(path), (*verify_run_folder(folder), *chain.of_run(folder)))
@@ -88,9 +90,10 @@ class _Chain:
     """The way back from an artifact, with what the project has at hand."""
 
     def __init__(
-        self, project: Project | None, corpus: Path | None, sources: Path | None, progress: Progress | None
-    ) -> None:
-        self._project, self._progress = project, progress
+        self, project: Project | None, corpus: Path | None, sources: Path | None, progress: Progress | None,
+        *, deep: bool,
+    ) -> None:  # fmt: skip
+        self._project, self._progress, self._deep = project, progress, deep
         own_corpus = project.corpus_path if project is not None and project.corpus_path.is_file() else None
         self.corpus = corpus or own_corpus
         self.sources = sources or (project.folder if project is not None else None)
@@ -124,7 +127,7 @@ class _Chain:
         yield Check("chain", True, f"to {found.name}" + (" and the sources" if self.sources else ""))
         try:
             report = verify_manifest(found, corpus=self._matching_corpus(found), sources=self.sources,
-                                     progress=self._progress)  # fmt: skip
+                                     deep=self._deep, progress=self._progress)  # fmt: skip
         except HrmbuildError as error:
             yield Check("corpus", False, f"{error.what} ({error.where})" if error.where else error.what)
             return

@@ -43,7 +43,7 @@ def verify_manifest(
         path: the folder, or the `manifest.json` in it.
         corpus: the corpus file, to compare rows with.
         sources: the folder that source paths start at, to compare bytes and quotes with.
-        deep: also count the tokens of every row again.
+        deep: also train the tokenizer again and count the tokens of every row again.
 
     Raises:
         InputError: `manifest.missing`; `store.*` where the given corpus cannot be opened.

@@ -13,7 +13,7 @@ import pytest
 from small_project import write_project
 
 from hrmbuild.audit.checks import VerifyReport
-from hrmbuild.fingerprint import hash_file, sha256_hex
+from hrmbuild.fingerprint import canonical_json, hash_file, sha256_hex
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
 from hrmbuild.pipelines.verify_manifest import verify_manifest
@@ -97,6 +97,22 @@ def deep_rows(table: pa.Table) -> pa.Table:
 def test_a_table_of_another_shape(frozen: Path, name: str, change: Callable[[Any], Any], named: str) -> None:
     pq.write_table(change(pq.read_table(frozen / name)), frozen / name)
     assert {named, f"file {name}"} <= failed(verify_manifest(frozen)).keys()
+
+
+def test_a_tokenizer_that_learned_from_other_texts_is_found(frozen: Path) -> None:
+    assert failed(verify_manifest(frozen, deep=True)) == {}
+    path, told = frozen / "manifest.json", json.loads((frozen / "manifest.json").read_bytes())
+    tokenizer = json.loads((frozen / "tokenizer.json").read_bytes())
+    vocabulary = tokenizer["model"]["vocab"]
+    first, last = sorted(vocabulary, key=vocabulary.__getitem__)[-2:]
+    vocabulary[first], vocabulary[last] = vocabulary[last], vocabulary[first]
+    (frozen / "tokenizer.json").write_text(json.dumps(tokenizer))
+    digest = hash_file(frozen / "tokenizer.json")
+    told["tokenizer"]["sha256"] = told["evidence"]["tokenizer.json"] = digest
+    path.write_bytes(canonical_json(told))
+    path.with_name("manifest.sha256").write_text(f"{hash_file(path)}  manifest.json\n")
+    assert failed(verify_manifest(frozen)) == {}
+    assert list(failed(verify_manifest(frozen, deep=True))) == ["tokenizer training"]
 
 
 def test_a_link_to_a_folder_is_an_extra_file(frozen: Path, tmp_path: Path) -> None:
