@@ -96,7 +96,8 @@ def train(  # noqa: PLR0913 - one argument a flag of the command
         init_from: folder of a released model to start from instead of drawn weights.
 
     Raises:
-        UsageError: `train.run_exists`, `train.run_locked`, `train.other_run`, an unknown preset, arch or kernel.
+        UsageError: `train.run_exists`, `train.run_locked`, `train.other_run`, `train.folder_taken`, an unknown preset,
+            arch or kernel.
         InputError: manifest, evidence or corpus do not agree; the disk's own word.
         AnswerIsNoError: `train.too_long_for_context`, `train.not_finite`.
         InterruptedRunError: a signal came; the state is saved.
@@ -121,8 +122,9 @@ def _recorded(out: Path | None, *, resume: bool) -> RunRecord | None:
 
 def _config(prepared: _Prepared, ranks: Ranks, *, recorded: RunRecord | None) -> RunConfig:
     """A run that goes on keeps the dtype that `auto` came to where it began."""
-    keeps = recorded is not None and prepared.settings.dtype == "auto"
-    dtype = recorded.config.dtype if keeps else choose_dtype(ranks.device, prepared.settings.dtype)
+    asked = prepared.settings.dtype
+    kept = recorded.config.dtype if recorded is not None and asked == "auto" else None
+    dtype = kept or choose_dtype(ranks.device, asked)
     init_sha256 = prepared.initial.sha256 if prepared.initial else None
     return resolve(prepared.settings, prepared.frozen, prepared.epoch, dtype=dtype, init_sha256=init_sha256)
 
@@ -130,6 +132,8 @@ def _config(prepared: _Prepared, ranks: Ranks, *, recorded: RunRecord | None) ->
 def _in_folder(
     prepared: _Prepared, config: RunConfig, folder: RunFolder, *, ranks: Ranks, resume: bool, progress: Progress
 ) -> TrainReport:
+    if not folder.run_json.is_file():
+        folder.refuse_foreign()
     recorded = folder.record()
     if recorded is not None and not resume:
         raise _run_exists(folder, finished=folder.result() is not None)

@@ -56,6 +56,24 @@ class RunFolder:
         """`result.json`, None while the run is not finished."""
         return _read(self.result_json, RunResult)
 
+    def refuse_foreign(self) -> None:
+        """Refuse a place that holds anything else than the beginning of a run.
+
+        Raises:
+            UsageError: `train.folder_taken`.
+        """
+        own = {path.name for path in vars(self).values() if path != self.path}
+        held = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set[str]()
+        foreign = sorted(name for name in held if name.removeprefix(".").removesuffix(".incomplete") not in own)
+        if foreign or (self.path.exists() and not self.path.is_dir()):
+            raise UsageError(
+                "train.folder_taken",
+                f"there is something else than a run here: {', '.join(foreign[:3]) or 'a file'}",
+                where=str(self.path),
+                why="a run's folder holds the run and nothing else",
+                fix="name a folder with --out that does not exist yet",
+            )
+
     @contextmanager
     def locked(self, wanted: bool = True) -> Iterator[None]:
         """Hold the folder against other processes; a kill releases it. Ranks that write nothing do not want it.

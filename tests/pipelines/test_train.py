@@ -242,6 +242,29 @@ def test_a_baseline_architecture_trains_too(project: Project) -> None:
     assert train(project, arch="transformer", steps=1).record.config.model.arch == "transformer"
 
 
+@pytest.mark.parametrize("place", [".", "hrmbuild.yaml"])
+def test_a_folder_that_holds_something_else_is_refused_and_left_as_it_is(project: Project, place: str) -> None:
+    out = project.folder / place
+    before = sorted(path.name for path in project.folder.rglob("*"))
+    with pytest.raises(UsageError) as caught:
+        train(project, steps=1, out=out)
+    assert (caught.value.code, caught.value.where) == ("train.folder_taken", str(out))
+    assert {path.name for path in project.folder.rglob("*")} - set(before) <= written_before_a_run(project)
+
+
+def test_what_a_kill_left_before_the_first_record_is_gone_on_with(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    for name in ("lock", ".run.json.incomplete"):
+        (tmp_path / "run" / name).write_text("")
+    assert train(project, steps=1, out=tmp_path / "run").result.steps == 1
+
+
+def written_before_a_run(project: Project) -> set[str]:
+    """Token files: they belong to the corpus, not to a run."""
+    folder = project.work / "token-files"
+    return {"token-files"} | {path.name for path in folder.rglob("*")}
+
+
 def as_released(report: TrainReport, project: Project, folder: Path) -> Path:
     """The run's averaged weights as a folder that others could have released."""
     ema = load_file(report.folder / "checkpoints" / report.result.checkpoint / "ema.safetensors")
