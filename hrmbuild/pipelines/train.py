@@ -145,6 +145,7 @@ def _in_folder(
             return TrainReport(folder.path, recorded, finished, unchanged=True)
     elif resume:
         progress.message("there is nothing to go on with: the run starts at step 0")
+    ranks.wait()  # The main rank writes run.json next: every rank must have looked for it before.
     return _locked_run(prepared, config, folder, ranks=ranks, recorded=recorded, progress=progress)
 
 
