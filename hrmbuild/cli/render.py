@@ -139,14 +139,16 @@ def evaluation_lines(report: EvaluationReport) -> list[str]:
 
 def _slice_row(one: Slice, names: Sequence[str]) -> tuple[object, ...]:
     most = max(tally.n for tally in one.columns.values())
-    return (one.heading, one.name, most, *(_share(one.columns.get(name)) for name in names))
+    return (one.heading, one.name, most, *(_share(one.columns.get(name), of=most) for name in names))
 
 
-def _share(tally: Tally | None) -> str:
+def _share(tally: Tally | None, *, of: int) -> str:
+    """A column that applies to fewer pairs than its neighbours says to how many: the two are no like for like."""
     if tally is None:
         return "-"
     low, high = tally.interval
-    return f"{100 * tally.exact:5.1f} [{100 * low:.0f}-{100 * high:.0f}]"
+    fewer = "" if tally.n == of else f" of {tally.n:,}"
+    return f"{100 * tally.exact:5.1f} [{100 * low:.0f}-{100 * high:.0f}]{fewer}"
 
 
 def _example_lines(number: int, one: Example) -> list[str]:

@@ -88,7 +88,8 @@ def _scores_of(evaluation: Evaluation | None, n_test_scorings: int) -> str:
         return f"The dev split of the corpus is empty, so nothing was scored. {times}"
     n = evaluation.overall.columns[MODEL].n
     return (
-        f"Share of exactly right answers on {n} pairs of the dev split, drawn by id, never trained on, asked greedily. "
+        f"Share of exactly right answers on {n} pairs of the dev split, drawn by id, one kind of "
+        f"question after another (so rare kinds weigh more than their share), never trained on, asked greedily. "
         f"{evaluation.n_too_long} of them do not fit the context and count as wrong. {times}"
     )
 

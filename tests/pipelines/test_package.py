@@ -48,6 +48,7 @@ def test_the_card_tells_the_schedule_that_was_used(packaged_once: Packaged) -> N
     assert "trained from scratch" in card and "- Lineage: complete\n" in card
     assert "| 0.002 after 10 steps of linear warm-up, then a cosine to 0.1 of it |" in card
     assert "(EMA, decay 0)" in card
+    assert "rare kinds weigh more than their share" in card
 
 
 def test_packaging_a_run_twice_gives_one_content_root(packaged: Packaged) -> None:
