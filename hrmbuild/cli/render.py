@@ -38,11 +38,14 @@ def ingest_lines(report: IngestReport) -> list[str]:
     lines = table(["source", "state", "records", "made", "kept", "rejected", "reasons"], rows)
     lines += [f"quarantined  {path}: {reason}" for path, reason in report.quarantined]
     lines += [f"no file      {where}: {path}: {detail}" for where, path, detail in report.unmatched]
+    lines += [f"inferred     {path}: {note}" for path, note in report.notes]
     lines += _preview_lines(report.previews)
     lines += ["", "rejections by reason (a record that gives no pair counts here too):"] if balance.reasons else []
     lines += [f"  {code}  {n:,}" for code, n in balance.reasons.items()]
-    lines += ["", _ingest_summary(report)]
-    return lines
+    n_skipped = sum(one.n_skipped for one in report.sources)
+    aside = [f"{n_skipped:,} parts of files were seen and not read"] if n_skipped else []
+    aside += [f"{report.n_hidden:,} hidden files and folders were not looked at"] if report.n_hidden else []
+    return [*lines, "", *aside, _ingest_summary(report)]
 
 
 def _reasons(reasons: dict[str, int]) -> str:

@@ -20,6 +20,7 @@ from hrmbuild.config.loading import Project
 from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import ConfigError, raise_all
 from hrmbuild.fingerprint import hash_file
+from hrmbuild.pipelines.scorings import FILE_NAME as SCORINGS_NAME
 from hrmbuild.store.reading import Refused
 
 _WILD = frozenset("*?[")
@@ -211,8 +212,8 @@ class _Walker:
         return name.startswith(".") and not any(part.startswith(".") for part in self._wanted)
 
     def _take(self, path: Path) -> None:
-        if not _is_text(path.name):
-            self._refuse(path, "read.file_name", "the file's name is not valid UTF-8; rename it")
+        if not _is_text(os.path.relpath(path, self._project.folder)):
+            self._refuse(path, "read.file_name", "the name of the file or of a folder above is not valid UTF-8")
         elif path.is_symlink():
             self._take_link(path)
         elif path.is_file():
@@ -239,7 +240,7 @@ def _own_files(project: Project) -> frozenset[Path]:
     """What hrmbuild itself writes or reads as settings: never a source, even under `path: .`."""
     work = project.work
     folders = (project.manifests_folder, project.runs_folder, project.packages_folder)
-    names = ("token-files", "evaluations", f"{project.corpus_path.name}.wal")
+    names = ("token-files", SCORINGS_NAME, f"{project.corpus_path.name}.wal")
     templates = {project.config_path.parent / project.config.templates} if project.config.templates else set()
     own = {project.corpus_path, project.config_path, *folders, *templates, *(work / name for name in names)}
     return frozenset(own)

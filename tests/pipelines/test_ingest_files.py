@@ -44,7 +44,7 @@ def test_a_path_names_the_files_that_a_shell_would(tmp_path: Path, pattern: str,
 
 
 def test_hidden_names_are_counted_and_own_files_are_no_sources(tmp_path: Path) -> None:
-    files = (".git/x", "memo.md", "corpus.duckdb", "manifests/a/manifest.json", "runs/r/run.json")
+    files = (".git/x", "memo.md", "corpus.duckdb", "evaluations.jsonl", "manifests/a/manifest.json", "runs/r/run.json")
     found = found_with(tmp_path, "{path: ., kind: memos}", files=files)
     assert (names(found), found.n_hidden) == (["memo.md"], 1)
 
