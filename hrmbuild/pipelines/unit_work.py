@@ -18,6 +18,7 @@ from hrmbuild.pairs.context import CompileContext
 from hrmbuild.pairs.environment import Templates
 from hrmbuild.pairs.registry import compile_record
 from hrmbuild.pairs.splits import assign
+from hrmbuild.pipelines.declared_columns import check_declared_columns
 from hrmbuild.pipelines.source_files import FoundFile
 from hrmbuild.pipelines.units import Unit, context_settings, source_of
 from hrmbuild.readers.inference import HEAD_BYTES
@@ -54,6 +55,9 @@ class UnitWorker:
                 n = len(result.records)
                 writer.add_file(FileOutcome(source, None, "read", n_records=n, n_productive=n))
             return
+        if unit.settings.kind == "tables" and len(readable) == len(unit.files):
+            read_records = [one for _, result in readable for one in result.records]
+            check_declared_columns(unit, [one for one in read_records if isinstance(one, Table)])
         shown = tuple(record for file in unit.context for record in self._context_records(file, unit, writer))
         peers = [one for _, result in readable for one in result.records if isinstance(one, Document | Table)]
         with ExitStack() as stack:
