@@ -151,6 +151,7 @@ def _existing_folder(folder: Path | None, flag: str) -> Path | None:
 
 def validate_settings(model: type[Model], positioned: Positioned, *, name: str) -> Model:
     """Check parsed YAML against a strict model; every problem is named with line and column."""
+    _check_spelt_once(positioned, name=name)
     value = _normalised(positioned.value)
     if not isinstance(value, dict):
         raise ConfigError("config.empty", "the file holds no settings", where=name,
@@ -164,6 +165,17 @@ def validate_settings(model: type[Model], positioned: Positioned, *, name: str) 
         ]
         raise_all(problems)
         raise
+
+
+def _check_spelt_once(positioned: Positioned, *, name: str) -> None:
+    """`license` and `licence` are one key: of two values one would be lost."""
+    places = positioned.places
+    twice = [path for path in places if path[-1:] == ("licence",) and (*path[:-1], "license") in places]
+    raise_all([
+        ConfigError("config.duplicate_key", "license and licence are one key, and both stand here",
+                    where=f"{name}:{places[path][0]}:{places[path][1]}", fix="remove one of them")
+        for path in twice
+    ])  # fmt: skip
 
 
 def _normalised(value: Any) -> Any:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 SourceKind = Literal["rules", "memos", "tables", "pairs"]
+_LARGEST = 2**53 - 1
+"""Largest whole number of canonical JSON, in which settings are hashed."""
 DEFAULT_LABELS = ("public", "internal", "confidential", "restricted")
 
 
@@ -15,8 +18,22 @@ class Settings(BaseModel):
     """Base of every block of settings: frozen, unknown keys refused, docstrings become descriptions."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True
+        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True, allow_inf_nan=False
     )
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_hashed(cls, value: object) -> object:
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise ValueError(f"numbers go up to {_LARGEST}")
+        return value
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"this is no regular expression: {error}") from None
 
 
 class CasesConfig(Settings):
@@ -24,7 +41,7 @@ class CasesConfig(Settings):
 
     mark: str = "% "
     """What a mark line and the lines of a block start with; it is stripped."""
-    blocks: tuple[str, ...]
+    blocks: tuple[str, ...] = Field(min_length=1)
     """Blocks to read, in order; all others are recorded as skipped."""
 
 
@@ -44,6 +61,13 @@ class PairsMapping(Settings):
     """Glob of documents shown before every instruction (the statute of a set of cases)."""
     answer_rule: Literal["whole", "after_hashes"] = "whole"
     """`after_hashes`: the answer is what follows `####`; the text before it is trained only under `cot`."""
+
+    @field_validator("response_pattern")
+    @classmethod
+    def _has_a_group(cls, value: str | None) -> str | None:
+        if value is not None and not _compiled(value).groups:
+            raise ValueError("the pattern needs one group, in parentheses: it is the response")
+        return value
 
 
 class RulesConfig(Settings):
@@ -92,7 +116,7 @@ class SourceConfig(Settings):
     """Stratum of the mix; absent: the kind."""
     repeat: int = Field(default=1, ge=1)
     """How often an epoch shows each pair."""
-    max_pairs: int | None = Field(default=None, ge=1)
+    max_pairs: int | None = Field(default=None, ge=1, le=2**31 - 1)
     """Cap per file; drawn by content key."""
     closed_book: bool = False
     """Also make pairs without the deciding text."""
@@ -108,6 +132,13 @@ class SourceConfig(Settings):
     mapping: PairsMapping | None = None
     cases: CasesConfig | None = None
     rules: RulesConfig = RulesConfig()
+
+    @field_validator("group")
+    @classmethod
+    def _is_a_pattern(cls, value: str | None) -> str | None:
+        if value is not None:
+            _compiled(value)
+        return value
 
 
 class ModelCard(Settings):
@@ -185,3 +216,10 @@ class ProjectConfig(Settings):
     tokenizer: TokenizerConfig = TokenizerConfig()
     train: TrainConfig = TrainConfig()
     model: ModelCard | None = None
+
+    @field_validator("labels")
+    @classmethod
+    def _stand_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("a label stands twice, so nobody can tell which one is higher")
+        return value
