@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 HRMBUILD := $(abspath $(BIN))/hrmbuild
 DEMO ?= build/demo
 FULL ?= build/demo-full
-FULL_STEPS ?= 6000
+FULL_STEPS ?= 8000
 DATA ?= ../shared/data
+CODE := hrmbuild tests .ci
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-generate bench-arch chaos bundle wheel gpu-smoke clean
@@ -45,18 +46,21 @@ $(BIN)/.installed-dev: $(BIN)/.installed
 	@touch $@
 
 check: $(BIN)/.installed-dev ## format, lint, types, schemas and golden files fresh, fast tests
-	$(BIN)/ruff format --check hrmbuild tests
-	$(BIN)/ruff check hrmbuild tests
-	$(BIN)/pyright
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m hrmbuild.records.schemas --check
 	$(BIN)/python -m pytest -n 2
 
 format: $(BIN)/.installed-dev ## put the code into its one format
-	$(BIN)/ruff format hrmbuild tests
-	$(BIN)/ruff check --fix hrmbuild tests
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
 
 schemas: install ## write schemas/*.json again from the records
 	$(BIN)/python -m hrmbuild.records.schemas
+
+golden: install ## render every wording again into tests/golden/templates; read the difference before you commit it
+	$(BIN)/python tests/golden/render_templates.py
 
 bench: bench-train bench-generate bench-arch ## every benchmark, side by side, each ending in one JSON line
 

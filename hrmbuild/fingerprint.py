@@ -1,8 +1,8 @@
 """Canonical bytes, hashes and draws: the only source of identity and of chance.
 
-Owns RFC 8785 canonical JSON (restricted to what our formats hold: no floats), SHA-256 helpers, the RFC 6962 leaf and node
-hashes live in `audit.merkle`. Draws are counters of SHA-256(purpose || seed || key), so their numbers never change with
-a library's version. It must not read a clock, an environment variable or a random source.
+Owns RFC 8785 canonical JSON (restricted to what our formats hold: no floats) and SHA-256 helpers; the RFC 6962 leaf and
+node hashes live in `audit.merkle`. Draws are counters of SHA-256(purpose || seed || key), so their numbers never change
+with a library's version. It must not read a clock, an environment variable or a random source.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import difflib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -75,8 +75,8 @@ def _without_floats(value: Any) -> Any:
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, dict):
-        return {key: _without_floats(child) for key, child in value.items()}
-    return [_without_floats(child) for child in value] if isinstance(value, list) else value
+        return {key: _without_floats(child) for key, child in cast(dict[str, Any], value).items()}
+    return [_without_floats(child) for child in cast(list[Any], value)] if isinstance(value, list) else value
 
 
 def find_config(start: Path) -> Path | None:
@@ -181,8 +181,9 @@ def _check_spelt_once(positioned: Positioned, *, name: str) -> None:
 def _normalised(value: Any) -> Any:
     """`licence` means `license`, in each source and in the model's card."""
     if isinstance(value, dict):
-        return {("license" if key == "licence" else str(key)): _normalised(v) for key, v in value.items()}
-    return [_normalised(child) for child in value] if isinstance(value, list) else value
+        entries = cast(dict[Any, Any], value)
+        return {("license" if key == "licence" else str(key)): _normalised(v) for key, v in entries.items()}
+    return [_normalised(child) for child in cast(list[Any], value)] if isinstance(value, list) else value
 
 
 def _check_labels(settings: ProjectConfig, positioned: Positioned, *, name: str) -> None:
@@ -257,7 +258,7 @@ def _keys_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
 def _block_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    for inner in getattr(annotation, "__args__", ()):
+    for inner in get_args(annotation):
         found = _block_in(inner)
         if found is not None:
             return found

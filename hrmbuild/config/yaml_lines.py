@@ -5,7 +5,7 @@ Owns the reading of our own settings files. It must not know what the keys mean.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -20,7 +20,7 @@ class Positioned:
     """A parsed YAML text: plain values, and where each stands."""
 
     value: Any
-    places: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    places: dict[Path, tuple[int, int]]
     """Path of keys and indexes -> (line, column), both 1-based; a mapping's entry points at its key."""
 
     def place_of(self, path: Path) -> tuple[int, int]:
@@ -46,7 +46,7 @@ def parse_yaml(text: str, *, name: str) -> Positioned:
     Raises:
         ConfigError: `config.not_yaml` or `config.duplicate_key`, with line and column.
     """
-    loader = _Loader(text)
+    loader: Any = _Loader(text)  # PyYAML has no annotations of its own
     try:
         node = loader.get_single_node()
         places: dict[Path, tuple[int, int]] = {}

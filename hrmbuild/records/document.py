@@ -1,4 +1,4 @@
-"""What readers make of files: documents, tables, rule sets and rows of fields. Compilers read these and nothing else."""
+"""What readers make of files: documents, tables, rule sets and rows of fields. Compilers read nothing else."""
 
 from __future__ import annotations
 

@@ -18,9 +18,7 @@ Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 Axis = Literal["document", "variant", "wording", "cell"]
 """Why a pair is held out: its rule set or document, its variant, its wording, its decision cell (new facts)."""
-Derivation = Literal[
-    "quoted", "queried", "evaluated", "absent", "imported", "written_by_person", "written_by_model"
-]
+Derivation = Literal["quoted", "queried", "evaluated", "absent", "imported", "written_by_person", "written_by_model"]
 
 
 class Answer(Noun):

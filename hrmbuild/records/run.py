@@ -71,7 +71,7 @@ class RunRecord(Noun):
     config: RunConfig
     config_sha256: Sha256
     settings_sha256: Sha256
-    """Of the settings as asked, before defaults were decided: tells whether a run is that of the project as it stands."""
+    """Of the settings as asked, before defaults were decided: tells whether a run is the project's as it stands."""
     manifest_sha256: Sha256
     """Of the bytes of the manifest."""
     lineage: str

@@ -132,7 +132,7 @@ class _SplitWriter:
 
     def finished(self) -> TokenSplit:
         """Counts and hashes of what was written."""
-        digests: dict[TokenFileName, str] = {name: digest.hexdigest() for name, digest in self._digests.items()}
+        digests: dict[TokenFileName, str] = {name: self._digests[name].hexdigest() for name in _NAMES}
         return TokenSplit(n_pairs=self._n_pairs, n_tokens=self._n_tokens, sha256=digests)
 
 

@@ -30,7 +30,7 @@ def test_a_project_is_found_from_a_folder_below(tmp_path: Path, monkeypatch: pyt
 
 def test_without_a_project_the_error_names_the_next_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="no hrmbuild.yaml here") as caught:
+    with pytest.raises(UsageError, match=r"no hrmbuild\.yaml here") as caught:
         load_project(None)
     assert "hrmbuild init" in (caught.value.fix or "")
 

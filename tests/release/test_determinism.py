@@ -33,7 +33,8 @@ def identity(project: Path) -> dict[str, str]:
     """Roots, hashes of tokenizer, token files and weights, with the names of the files relative to the project."""
     manifest = next(project.glob("manifests/*/manifest.json"))
     facts = {"content_root": json.loads(manifest.read_text())["content_root"]}
-    files = [manifest.parent / "tokenizer.json", *sorted(project.glob("token-files/*/*"))]
+    token_files = [path for path in (project / "token-files").rglob("*") if path.is_file()]
+    files = [manifest.parent / "tokenizer.json", *sorted(token_files)]
     for path in files:
         facts[path.relative_to(project).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
     for result in sorted(project.glob("runs/*/result.json")):
