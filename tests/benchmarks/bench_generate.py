@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -166,6 +165,12 @@ def peak_mib(folder: Path, side: str, threads: int) -> float:
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
 
 
+def peak_rss_mib() -> float:
+    """Of this process since it was started; `ru_maxrss` would begin with its parent's."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text("ascii").splitlines())
+    return int(fields["VmHWM"].split()[0]) / 1024
+
+
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--presets", nargs="+", choices=list(PRESETS), default=["nano", "tiny"])
@@ -182,7 +187,7 @@ def main() -> None:
         answer = load_side(options.peak_of[0], Path(options.peak_of[1]))
         for one in CASES:
             answer(one)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(peak_rss_mib())
         return
     print(f"{'preset':<7} {'case':<9} {'ours':>8} {'transformers':>13}  tokens/s   ratio   equal answers")
     rows, peaks = [], {}

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -207,13 +206,19 @@ def peak_mib(preset: str, dtype: str, side: str) -> float:
     return float(done.stdout.split()[-1])
 
 
+def peak_rss_mib() -> float:
+    """Of this process since it was started; `ru_maxrss` would begin with its parent's."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text("ascii").splitlines())
+    return int(fields["VmHWM"].split()[0]) / 1024
+
+
 def print_peak(preset: str, dtype: str, side: str) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     step = build_sides(preset, dtype, names=[side])[side]
     for batch in draw_batches("mixed", 3, device):
         step(batch)
     on_gpu = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
-    print(on_gpu or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(on_gpu or peak_rss_mib())
 
 
 def parse() -> argparse.Namespace:
