@@ -14,6 +14,9 @@ from hrmbuild.errors import ConfigError
 
 Path = tuple[str | int, ...]
 
+MOST_DEEP = 20
+"""The deepest setting stands five levels down."""
+
 
 @dataclass(frozen=True)
 class Positioned:
@@ -61,7 +64,16 @@ def parse_yaml(text: str, *, name: str) -> Positioned:
 
 
 def _walk(node: yaml.Node, *, path: Path, places: dict[Path, tuple[int, int]], name: str) -> None:
-    places.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
+    place = (node.start_mark.line + 1, node.start_mark.column + 1)
+    places.setdefault(path, place)
+    if len(path) > MOST_DEEP:
+        raise ConfigError(
+            "config.too_deep",
+            f"settings are nested more than {MOST_DEEP} deep here",
+            where=f"{name}:{place[0]}:{place[1]}",
+            why="no setting is; an alias that holds itself would go on for ever",
+            fix="write the value out",
+        )
     if isinstance(node, yaml.SequenceNode):
         for index, child in enumerate(node.value):
             _walk(child, path=(*path, index), places=places, name=name)

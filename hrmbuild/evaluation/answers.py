@@ -15,12 +15,28 @@ from decimal import Decimal
 
 from hrmbuild.records.pair import Answer
 
-_NUMBER = re.compile(r"[-−]?\d+(?:,\d{3})*(?:\.\d+)?")
+_NUMBER = re.compile(r"[-−]?\d+(?:,\d{3})*(?:\.\d+)?(?![-,:/.]?\d)")
+"""A whole number of prose: neither a part of a date, of a time, nor of digits that are grouped wrongly."""
 _ISO_DATE = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _LONG_DATE = re.compile(r"\b(\d{1,2}) ([A-Z][a-z]+) (\d{4})\b")
-_MONTHS = ["January", "February", "March", "April", "May", "June"]
-_MONTHS += ["July", "August", "September", "October", "November", "December"]
+_NAMES = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+_MONTHS = {form: number for number, name in enumerate(_NAMES, 1) for form in (name, name[:3])}
+"""Number of a month by its name, or by three letters as mails have it."""
 _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|\n")
+_CLAUSE_END = re.compile(r"[.!?;:,](?=\s|$)|\n")
 _YES, _NO = frozenset({"yes", "true"}), frozenset({"no", "false"})
 
 
@@ -64,7 +80,7 @@ def answer_part(response: str, *, condition: str = "direct") -> str:
 def words(text: str) -> list[str]:
     """Case-folded words; marks between words are dropped, marks inside numbers stay."""
     folded = unicodedata.normalize("NFC", text).casefold()
-    return re.findall(r"\d+(?:[.,:/-]\d+)*|\w+|[%€$£]", folded)
+    return re.findall(r"(?<!\w)[-−]\d+(?:[.,:/-]\d+)*|\d+(?:[.,:/-]\d+)*|\w+[+#]*|[%€$£]", folded)
 
 
 def token_f1(given: str, expected: str) -> float:
@@ -83,9 +99,20 @@ def starts_with(text: str, phrase: str) -> bool:
 
 
 def _choice(answer: Answer, given: str) -> bool:
-    # The longest choice that fits is meant: "approved with a note" is not "approved".
-    fitting = [choice for choice in {answer.value, *(answer.choices or ())} if starts_with(given, choice)]
-    return bool(fitting) and words(max(fitting, key=len)) == words(answer.value)
+    """The first clause is the choice, and the sentence names no other: "approved, refused" is no answer."""
+    expected = words(answer.value)
+    rest = _heads(given)[1][len(expected) :]
+    others = [words(choice) for choice in answer.choices or () if choice != answer.value]
+    return expected in _heads(given) and not any(_within(other, rest) for other in others)
+
+
+def _heads(given: str) -> tuple[list[str], list[str]]:
+    """Words of the first clause and of the first sentence: a choice may hold a comma of its own."""
+    return words(_CLAUSE_END.split(given, maxsplit=1)[0]), words(_SENTENCE_END.split(given, maxsplit=1)[0])
+
+
+def _within(part: list[str], whole: list[str]) -> bool:
+    return any(whole[i : i + len(part)] == part for i in range(len(whole) - len(part) + 1))
 
 
 def _number(answer: Answer, given: str) -> bool:
@@ -105,19 +132,19 @@ def _unit_fits(unit: str | None, after: str) -> bool:
 
 
 def _date(answer: Answer, given: str) -> bool:
-    head = given.split("\n", 1)[0]
-    if iso := _ISO_DATE.search(head):
-        return iso.group() == answer.value
-    if long := _LONG_DATE.search(head):
-        day, month, year = long.groups()
-        return month in _MONTHS and f"{year}-{_MONTHS.index(month) + 1:02d}-{int(day):02d}" == answer.value
-    return False
+    return _dates(_SENTENCE_END.split(given, maxsplit=1)[0]) == {answer.value}
+
+
+def _dates(text: str) -> set[str]:
+    """Every day that a text names, ISO 8601."""
+    long = [found.groups() for found in _LONG_DATE.finditer(text) if found.group(2) in _MONTHS]
+    named = {f"{year}-{_MONTHS[month]:02d}-{int(day):02d}" for day, month, year in long}
+    return named | {found.group() for found in _ISO_DATE.finditer(text)}
 
 
 def _boolean(answer: Answer, given: str) -> bool:
-    first = set(words(given)[:1])
     expected = _YES if answer.value.casefold() in _YES else _NO
-    return bool(first & expected)
+    return any([word] in _heads(given) for word in expected)
 
 
 def _sql(answer: Answer, given: str) -> bool:

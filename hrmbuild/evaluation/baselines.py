@@ -37,13 +37,25 @@ def baselines_from(train: Sequence[Pair]) -> dict[str, Baseline]:
 
 
 def majority(train: Iterable[Pair]) -> Baseline:
-    """The most frequent answer of (kind, source), else of the kind; the first in order of equals."""
+    """The most frequent possible answer of (kind, source), else of the kind; the first in order of equals.
+
+    Where the question has choices only they are possible: on a rule set that was never trained on, the habits of
+    others would otherwise score nothing and flatter the model.
+    """
     counts: dict[tuple[str, str | None], Counter[str]] = defaultdict(Counter)
     for pair in train:
         for key in ((pair.kind, _source(pair)), (pair.kind, None)):
             counts[key][pair.answer.value] += 1
-    best = {key: min(counter, key=lambda value: (-counter[value], value)) for key, counter in counts.items()}
-    return lambda pair: best.get((pair.kind, _source(pair)), best.get((pair.kind, None)))
+
+    def answer(pair: Pair) -> str | None:
+        choices = pair.answer.choices
+        for key in ((pair.kind, _source(pair)), (pair.kind, None)):
+            possible = {value: n for value, n in counts.get(key, {}).items() if choices is None or value in choices}
+            if possible:
+                return min(possible, key=lambda value: (-possible[value], value))
+        return choices[0] if choices and counts else None
+
+    return answer
 
 
 def _source(pair: Pair) -> str:

@@ -166,7 +166,10 @@ def document_key(context: CompileContext) -> str:
     """What stays on one side: the first group of the entry's `group` expression, else the file."""
     path = context.source.path
     match = re.search(context.settings.group, path) if context.settings.group else None
-    return (match.group(1) if match.groups() else match.group()) if match else path
+    if match is None:
+        return path
+    # A first group that took no part in the match names no group of files.
+    return (match.group(1) or path) if match.groups() else match.group()
 
 
 def document_side(context: CompileContext) -> Split | None:

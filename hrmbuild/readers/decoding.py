@@ -13,6 +13,7 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from charset_normalizer import CharsetMatch, CharsetMatches, from_bytes
 
@@ -115,6 +116,8 @@ def _is_mostly_utf8(data: bytes) -> bool:
 
 def _detected(data: bytes, where: str) -> Decoded:
     head = data[:_DETECT_BYTES]
+    if (western := _sparse_western(head)) is not None and (decoded := _as_western(data, western)) is not None:
+        return decoded
     best = None if b"\0" in head else _best(from_bytes(head))
     if best is None or best.percent_chaos > 100 * _MAX_CHAOS:
         raise InputError(
@@ -127,6 +130,36 @@ def _detected(data: bytes, where: str) -> Decoded:
         return _in_usual_name(data, Decoded(data.decode(best.encoding), best.encoding, guessed=True))
     except UnicodeDecodeError as error:
         raise _broken(error, f"its beginning looks like {best.encoding}", where) from None
+
+
+_WESTERN_MARKS = frozenset("“”‘’„‚–—…•§°€£«»·©®™²³½¼¾µ¿¡ªº\xa0")
+_FEW_HIGH_BYTES = 0.1
+"""Share of bytes above 0x7f below which they cannot be the letters of a non-Latin script."""
+
+
+def _sparse_western(head: bytes) -> str | None:
+    """`cp1252` where few bytes are above 0x7f, each stands alone, and all are Western letters or marks.
+
+    The detector takes short Western texts for Big5: `Grü` + `ß` is one Chinese character there. In a multibyte text
+    bytes above 0x7f are dense, and in another single-byte code page some of them are no Western letters.
+    """
+    high = [i for i, byte in enumerate(head) if byte > 0x7F]
+    if not high or len(high) > _FEW_HIGH_BYTES * len(head):
+        return None
+    n_adjacent = sum(1 for one, other in pairwise(high) if other == one + 1)
+    try:
+        letters = bytes(head[i] for i in high).decode("cp1252")
+    except UnicodeDecodeError:
+        return None
+    western = all(letter.isalpha() or letter in _WESTERN_MARKS for letter in letters)
+    return "cp1252" if western and n_adjacent <= len(high) // 4 else None
+
+
+def _as_western(data: bytes, encoding: str) -> Decoded | None:
+    try:
+        return Decoded(data.decode(encoding), encoding, guessed=True)
+    except UnicodeDecodeError:
+        return None
 
 
 def _best(matches: CharsetMatches) -> CharsetMatch | None:

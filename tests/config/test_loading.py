@@ -45,6 +45,7 @@ MISTAKES = {
         "hrmbuild.yaml:5:5",
         "use one of public, internal, confidential, restricted, or declare it under labels",
     ),
+    "an alias that holds itself": ("labels: &a [*a]\n", "hrmbuild.yaml:5:9", "write the value out"),
     "no YAML": ("    - : [\n", "hrmbuild.yaml:5:5", "mend the line named above"),
 }
 

@@ -14,6 +14,7 @@ from hrmbuild import readers
 from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import sha256_hex
+from hrmbuild.readers.decoding import decode
 
 STATUTE = """§12. Leave
 
@@ -135,3 +136,18 @@ def test_every_word_of_any_text_is_in_a_block_or_a_header(lines):
     for place in [block.locator for block in document.blocks] + list(document.header_locators.values()):
         seen.update(range(place.line_from or 0, (place.line_to or 0) + 1))
     assert not [line for n, line in enumerate(lines, 1) if n not in seen and line.strip(" \t-=")]
+
+
+@pytest.mark.parametrize(
+    "text", ["Grüße aus Köln an die Straße, für alle.", "Le café est fermé à midi.", "naïve “quoted”"]
+)
+def test_short_western_text_is_not_taken_for_chinese(text: str) -> None:
+    decoded = decode(text.encode("cp1252"), where="memo.txt")
+    assert (decoded.text, decoded.encoding, decoded.guessed) == (text, "cp1252", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"), [("Zażółć gęślą jaźń na noc.", "cp1250"), ("Привет, вот записка.", "cp1251")]
+)
+def test_other_single_byte_text_is_left_to_the_detector(text: str, encoding: str) -> None:
+    assert decode(text.encode(encoding), where="memo.txt").text == text
