@@ -213,9 +213,7 @@ def _write_folder(
         below = frozenset(selection.labels[: selection.labels.index(label) + 1])
         write_rejections(folder, corpus, admitted=below)
         write_fixed_files(folder)
-        manifest = build_manifest(
-            project, selection, pack, folder=folder, tokenizer=tokenizer, templates_sha256=templates.tree_sha256()
-        )
+        manifest = build_manifest(project, selection, pack, folder=folder, tokenizer=tokenizer, templates=templates)
         data = manifest.canonical_bytes()
         (folder / MANIFEST_NAME).write_bytes(data)
         (folder / DIGEST_NAME).write_bytes(digest_line(data))

@@ -13,6 +13,8 @@ from hrmbuild.audit.manifest import NOTHING, Counts
 from hrmbuild.audit.rows import content_root, content_roots, salted_roots
 from hrmbuild.config.loading import Project
 from hrmbuild.fingerprint import hash_file
+from hrmbuild.pairs.environment import Templates
+from hrmbuild.pairs.prompt import OPEN_BOOK
 from hrmbuild.pipelines.freeze_pack import Pack, Selection
 from hrmbuild.pipelines.gate_counts import gate_entries
 from hrmbuild.pipelines.identity import code_sha256, freeze_settings_sha256
@@ -28,7 +30,7 @@ def build_manifest(
     *,
     folder: Path,
     tokenizer: TextTokenizer,
-    templates_sha256: str,
+    templates: Templates,
 ) -> Manifest:
     """The manifest of the files in `folder`."""
     config, counts = project.config, pack.counts
@@ -40,7 +42,8 @@ def build_manifest(
         name=config.name,
         config_sha256=freeze_settings_sha256(project),
         code_sha256=code_sha256(),
-        templates_sha256=templates_sha256,
+        templates_sha256=templates.tree_sha256(),
+        prompt_template_sha256=templates.sha256(OPEN_BOOK),
         seed=config.seed,
         as_of=config.as_of.isoformat() if config.as_of else None,
         label=pack.highest_label(config.labels),

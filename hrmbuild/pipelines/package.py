@@ -127,7 +127,7 @@ def _package(
         facts=facts,
         receipts=receipts_of(finished, evaluation),
         probe_prompts=prompts,
-        prompt_template_sha256=project_templates(project).sha256(OPEN_BOOK),
+        prompt_template_sha256=manifest.prompt_template_sha256 or project_templates(project).sha256(OPEN_BOOK),
         run_config_sha256=record.config_sha256,
         step=finished.result.steps,
     )

@@ -95,6 +95,9 @@ class Manifest(Noun):
     code_sha256: Sha256
     """Of the package's source files, by name and hash."""
     templates_sha256: Sha256
+    """Of all templates, by name and hash."""
+    prompt_template_sha256: Sha256 | None = None
+    """Of the one template that turns passages and question into an instruction; absent in the first manifests."""
     seed: int
     as_of: str | None = None
     label: str
