@@ -132,6 +132,7 @@ def evaluate(
     split: Annotated[str, typer.Option("--split", help="dev or test; each scoring of test is counted.")] = "dev",
     show: Annotated[int, typer.Option("--show", min=0, help="Also show N questions with their answers.")] = 0,
     most: Annotated[int, typer.Option("--most", min=1, help="Pairs to ask at most, drawn by id, axes in turn.")] = 1200,
+    kinds: Annotated[bool, typer.Option("--kinds", help="Also one row for each kind of question.")] = False,
     config: ConfigOption = None,
     work: WorkOption = None,
     as_json: JsonFlag = False,
@@ -145,4 +146,4 @@ def evaluate(
     held_out = cast(Split, split)
     report = evaluate_package(project, package=package_folder, split=held_out, show=show, most=most, progress=progress)
     progress.close()
-    emit(report, evaluation_lines(report), as_json=as_json)
+    emit(report, evaluation_lines(report, kinds=kinds), as_json=as_json)

@@ -127,10 +127,10 @@ def verify_lines(report: VerifyReport) -> list[str]:
     return [*lines, verdict]
 
 
-def evaluation_lines(report: EvaluationReport) -> list[str]:
-    """The table of scores with 95 % intervals, then questions to read."""
+def evaluation_lines(report: EvaluationReport, *, kinds: bool) -> list[str]:
+    """The table of scores with 95 % intervals, then questions to read; a row a kind of question only if asked."""
     names = report.columns
-    rows = [_slice_row(one, names) for one in report.slices]
+    rows = [_slice_row(one, names) for one in report.slices if kinds or one.heading != "kind"]
     asked = report.evaluation.overall.columns[names[0]].n
     lines = [f"{report.split}: {asked:,} of {report.n_held_out:,} held-out pairs asked; exact answers in percent, "
              f"with 95 % intervals", ""]  # fmt: skip
