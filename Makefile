@@ -7,8 +7,6 @@ DEMO ?= build/demo
 FULL ?= build/demo-full
 FULL_STEPS ?= 8000
 DATA ?= ../shared/data
-# Threads that wait asleep instead of spinning: on a machine with other work a training step takes a second, not ten.
-export OMP_WAIT_POLICY ?= PASSIVE
 CODE := hrmbuild tests .ci
 
 .DEFAULT_GOAL := help
