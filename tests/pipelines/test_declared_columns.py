@@ -9,14 +9,16 @@ from small_project import write_project
 
 from hrmbuild.errors import ConfigError
 from hrmbuild.pipelines.ingest import ingest
+from hrmbuild.pipelines.ingest_report import IngestReport
 
 PEOPLE = "id,name,amount\n" + "".join(f"{n},Person {n},{n * 7}\n" for n in range(1, 6))
 ORDERS = "order_id,person_id,total\n" + "".join(f"{n},{n % 5 + 1},{n * 3}\n" for n in range(1, 6))
 
 
-def project_with(folder: Path, declared: str) -> None:
+def project_with(folder: Path, declared: str) -> IngestReport:
     settings = f"name: t\nsources:\n  - {{path: tables, kind: tables, {declared}}}\n"
-    ingest(write_project(folder, {"hrmbuild.yaml": settings, "tables/people.csv": PEOPLE, "tables/orders.csv": ORDERS}))
+    files = {"hrmbuild.yaml": settings, "tables/people.csv": PEOPLE, "tables/orders.csv": ORDERS}
+    return ingest(write_project(folder, files))
 
 
 @pytest.mark.parametrize(
@@ -39,4 +41,5 @@ def test_a_misspelt_column_is_named(tmp_path: Path, declared: str, fix: str) -> 
 
 
 def test_columns_of_any_table_of_the_entry_are_known(tmp_path: Path) -> None:
-    project_with(tmp_path, "columns: {name: personal, orders.total: number}, references: {orders.person_id: people.id}")
+    declared = "columns: {name: personal, orders.total: number}, references: {orders.person_id: people.id}"
+    assert project_with(tmp_path, declared).read == 2
