@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from hrmbuild.audit.checks import Check, named
 from hrmbuild.audit.manifest import canonical_problem
 from hrmbuild.config.model import ModelConfig
-from hrmbuild.errors import HrmbuildError, InputError
+from hrmbuild.errors import HrmbuildError, InputError, raise_all
 from hrmbuild.fingerprint import hash_file, sha256_hex
 from hrmbuild.inference.load import load_package, read_json_object, read_safely
 from hrmbuild.inference.transformers_config import model_config
@@ -55,6 +55,24 @@ def read_package_manifest(folder: Path) -> PackageManifest:
 
 def _altered(path: Path, what: str) -> InputError:
     return InputError("package.manifest_altered", what, where=str(path), fix="copy the package again")
+
+
+def check_files(folder: Path) -> None:
+    """Hash every file before anything in it is used: what was altered, is missing or was put in never answers.
+
+    It hashes at every call (about a second a gigabyte): a stamp of an earlier look would be one more thing to forge.
+
+    Raises:
+        InputError: `package.manifest_altered`, or `package.altered` with one error for each file.
+    """
+    manifest = read_package_manifest(folder)
+    raise_all([
+        InputError("package.altered", f"{check.name}: {check.detail}", where=str(folder),
+                   why="its answers would not be those of the model that was packaged",
+                   fix="copy the package again, or run: hrmbuild verify on it")
+        for check in _file_checks(folder, manifest)
+        if not check.ok
+    ])  # fmt: skip
 
 
 def verify_package(folder: Path) -> tuple[Check, ...]:

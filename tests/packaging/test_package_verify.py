@@ -11,8 +11,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from hrmbuild.audit.checks import Check
+from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import draw_below, draw_one
-from hrmbuild.packaging.verify import verify_package
+from hrmbuild.packaging.verify import check_files, verify_package
 
 
 def _failures(folder: Path) -> dict[str, str]:
@@ -122,3 +123,21 @@ def test_a_folder_without_a_manifest_has_one_failed_check(tmp_path: Path) -> Non
 def test_the_golden_package_of_format_1_verifies_for_ever() -> None:
     golden = Path(__file__).resolve().parent.parent / "golden" / "package-1"
     assert [check for check in verify_package(golden) if not check.ok] == []
+
+
+def test_files_are_checked_before_use_and_every_fault_is_named(package: Path) -> None:
+    check_files(package)
+    (package / "README.md").write_text("better", "utf-8")
+    (package / "probe.json").unlink()
+    (package / ".env").write_text("x", "utf-8")
+    with pytest.raises(InputError) as caught:
+        check_files(package)
+    told = [caught.value, *caught.value.more]
+    assert [error.code for error in told] == ["package.altered"] * 3
+    assert [error.what.split(":")[0] for error in told] == ["file README.md", "file probe.json", "no other file"]
+
+
+def test_files_of_a_package_with_an_altered_manifest_are_not_used(package: Path) -> None:
+    (package / "manifest.json").write_bytes((package / "manifest.json").read_bytes() + b" ")
+    with pytest.raises(InputError, match="not the bytes"):
+        check_files(package)
