@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from hrmbuild.errors import UsageError
+
 SourceKind = Literal["rules", "memos", "tables", "pairs"]
 _LARGEST = 2**53 - 1
 """Largest whole number of canonical JSON, in which settings are hashed."""
@@ -179,6 +181,9 @@ class TrainConfig(Settings):
     """Compute type; `auto` decides by capability and records it."""
     attention: str = "auto"
     """Attention kernel; `auto` decides by hardware and records it."""
+    compile: bool | None = None
+    """`true`: torch.compile for what stands around attention in every block. Off unless asked for: the first step takes
+    a minute or more, other bits come out, and on a CPU it gains a few per cent (`docs/measured.md`)."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads; absent: the cores this process may use. Recorded: other threads may give other bits."""
     eval_every_steps: int | None = Field(default=None, ge=1)
@@ -198,6 +203,31 @@ class GatesConfig(Settings):
     max_response_bytes: int = Field(default=8192, ge=1)
 
 
+class HardwareConfig(Settings):
+    """What the machine is and costs: for plans, bills and shares of the peak. It enters no hash, changes no weight."""
+
+    gpu: str | None = None
+    """Type of GPU, a name of the table (`hrmbuild plan --help`); absent: by the device's own name."""
+    usd_per_hour: float | None = Field(default=None, ge=0)
+    """Price of one GPU (or of the whole machine, where there is none) for an hour; absent: the table's."""
+    peak_tflops: float | None = Field(default=None, gt=0)
+    """Dense matrix peak of one GPU; absent: the table's."""
+    memory_gib: float | None = Field(default=None, gt=0)
+    """Memory of one GPU; absent: the table's, or what the device reports."""
+    power_w: float | None = Field(default=None, gt=0)
+    """Power of one GPU under load; absent: the table's limit of the board."""
+
+    @field_validator("gpu")
+    @classmethod
+    def _stands_in_the_table(cls, value: str | None) -> str | None:
+        from hrmbuild.config.gpus import gpu_type  # the table needs this type
+
+        try:
+            return None if value is None else gpu_type(value).name
+        except UsageError as error:
+            raise ValueError(f"{error.what}: {error.fix}") from None
+
+
 class ProjectConfig(Settings):
     """`hrmbuild.yaml`."""
 
@@ -215,6 +245,7 @@ class ProjectConfig(Settings):
     gates: GatesConfig = GatesConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
     train: TrainConfig = TrainConfig()
+    hardware: HardwareConfig | None = None
     model: ModelCard | None = None
 
     @field_validator("labels")

@@ -98,9 +98,9 @@ def ingest_identity(project: Project, templates: Templates) -> dict[str, str]:
 
 
 def freeze_settings_sha256(project: Project) -> str:
-    """Hash of the settings that a manifest depends on: all but those of run and model, so that another number of steps
-    is no other corpus. The run's preset counts where it bounds the vocabulary."""
+    """Hash of the settings that a manifest depends on: all but those of run, model and hardware, so that another
+    number of steps is no other corpus. The run's preset counts where it bounds the vocabulary."""
     settings = canonical_settings(project.config)
-    kept = {key: value for key, value in settings.items() if key not in ("train", "model")}
+    kept = {key: value for key, value in settings.items() if key not in ("train", "model", "hardware")}
     preset = None if project.config.tokenizer.vocab_size else project.config.train.preset
     return hash_value([kept, preset])
