@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "hrmbuild"
 FOUNDATION = {"errors", "fingerprint", "files", "assets", "__init__"}
 NOUNS = FOUNDATION | {"records", "config"}
-HEAVY = {"torch", "duckdb", "polars", "accelerate", "transformers"}
+HEAVY = {"torch", "duckdb", "polars", "accelerate", "transformers", "cryptography"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -47,6 +47,7 @@ LIBRARIES: dict[str, set[str]] = {
     "accelerate": {"training"},
     "transformers": set(),
     "typer": {"cli"},
+    "cryptography": {"audit"},
 }
 
 STAND_ALONE = "standalone_check.py"

@@ -21,6 +21,7 @@ from hrmbuild.records.package import PackageManifest, Probe
 from hrmbuild.records.pair import Pair
 from hrmbuild.records.ruleset import RuleSet
 from hrmbuild.records.token_files import TokenFiles
+from hrmbuild.records.trust import TrustFile
 
 SCHEMAS: dict[str, type[BaseModel]] = {
     "checkpoint.json": CheckpointState,
@@ -31,6 +32,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "row.json": Pair,
     "ruleset.json": RuleSet,
     "token-files.json": TokenFiles,
+    "trust.yaml.json": TrustFile,
 }
 """File name in `schemas/` -> the type that it describes."""
 
