@@ -27,7 +27,7 @@ from hrmbuild.tokens.files import TokenData
 from hrmbuild.training.checkpoint import checkpoint_folders
 from hrmbuild.training.loop import Run
 from hrmbuild.training.loop import train as train_loop
-from hrmbuild.training.machine import DTYPES, choose_dtype, describe_machine
+from hrmbuild.training.machine import DTYPES, choose_dtype, compile_blocks, describe_machine
 from hrmbuild.training.ranks import Ranks
 from hrmbuild.training.run_folder import RunFolder, check_resumable, default_name
 
@@ -159,8 +159,16 @@ def _locked_run(
     progress: Progress,
 ) -> TrainReport:
     settings = prepared.settings
-    machine = describe_machine(ranks, dtype=config.dtype, attention=settings.attention, threads=settings.threads)
+    machine = describe_machine(
+        ranks,
+        dtype=config.dtype,
+        attention=settings.attention,
+        threads=settings.threads,
+        compiled=bool(settings.compile),
+    )
     model = _model(config, prepared.initial)
+    if settings.compile:
+        compile_blocks(model)
     record = _record(prepared, config, machine, model)
     with folder.locked(ranks.is_main):
         _announce(record, prepared, recorded, folder, progress)
@@ -243,7 +251,7 @@ def _announce(
     )
     progress.message(
         f"on {machine.device}: {config.dtype}, attention {machine.attention}, {machine.threads} threads, "
-        f"{machine.instruction_set}, torch {machine.torch}"
+        f"{machine.instruction_set}, torch {machine.torch}{', compiled blocks' if machine.compiled else ''}"
     )
     if epoch.too_long:
         listed = "; ".join(f"{path}: {n:,}" for path, n in epoch.too_long.items())
@@ -259,6 +267,7 @@ def _announce_resumption(record: RunRecord, recorded: RunRecord | None, folder: 
     if not checkpoint_folders(folder.checkpoints):
         progress.message("there is no complete checkpoint: the run starts again at step 0")
     before, now = recorded.machine.canonical(), record.machine.canonical()
-    changed = [f"{key} {before[key]} -> {now[key]}" for key in sorted(now) if before[key] != now[key]]
+    keys = sorted(before.keys() | now.keys())
+    changed = [f"{key} {before.get(key)} -> {now.get(key)}" for key in keys if before.get(key) != now.get(key)]
     if changed:
         progress.message(f"this machine differs from where the run began ({', '.join(changed)}): bits may differ")

@@ -61,6 +61,8 @@ class Machine(Noun):
     torch: str
     attention: str
     """Attention kernel."""
+    compiled: bool | None = None
+    """Whether torch.compile fused the blocks; absent: no."""
 
 
 class RunRecord(Noun):

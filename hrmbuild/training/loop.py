@@ -28,6 +28,7 @@ from hrmbuild.training.dev_loss import dev_loss, dev_pairs
 from hrmbuild.training.feed import Feed, StepBatch
 from hrmbuild.training.interrupt import InterruptedRunError, Signals
 from hrmbuild.training.loss_plot import write_loss_plot
+from hrmbuild.training.machine import plain_blocks
 from hrmbuild.training.memory import keep_freed_memory
 from hrmbuild.training.metrics import CHAIN_START, MetricsFile, StepFacts, StepTimes, cut_back, read_metrics
 from hrmbuild.training.optimizer import AdamAtan2
@@ -145,7 +146,8 @@ class _Loop:
             facts, times = self._update(batch, began_at_s)
             due = self._state.step % self._run.config.eval_every_steps == 0 or self._is_last
             if due:
-                facts = facts.model_copy(update={"dev": self._evaluate()})
+                with plain_blocks(self._state.model):
+                    facts = facts.model_copy(update={"dev": self._evaluate()})
             self._record(facts, times, plot=due)
             self._save_if_due(facts.k)
             began_at_s = time.monotonic()

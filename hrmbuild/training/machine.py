@@ -6,10 +6,16 @@ Owns the choices. A stopwatch must never decide: the same inputs have to give th
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
+from hrmbuild.errors import UsageError
 from hrmbuild.model.attention import AttentionBackend, choose_backend
+from hrmbuild.model.language_model import LanguageModel
+from hrmbuild.model.layers import Block
 from hrmbuild.records.run import Machine
 from hrmbuild.training.ranks import Ranks
 
@@ -31,7 +37,48 @@ def choose_dtype(device: torch.device, requested: str) -> str:
     return "bfloat16" if device.type == "cpu" and has_units else "float32"
 
 
-def describe_machine(ranks: Ranks, *, dtype: str, attention: str, threads: int | None) -> Machine:
+def compile_blocks(model: LanguageModel) -> None:
+    """Let torch.compile fuse what stands around attention, block by block: one graph serves all of a stack.
+
+    Raises:
+        UsageError: `train.no_compiler`: torch.compile writes C++ and finds nobody to translate it.
+    """
+    if not any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++")):
+        raise UsageError(
+            "train.no_compiler",
+            "train.compile is true, and this machine has no C++ compiler",
+            where="train.compile",
+            why="torch.compile writes C++ (and Triton C) and has it translated here",
+            fix="install g++, or leave train.compile out: the same training, a few per cent slower",
+        )
+    for block in _blocks(model):
+        block.compile_in_place()
+
+
+@contextmanager
+def plain_blocks(model: LanguageModel) -> Iterator[None]:
+    """The blocks as they were before `compile_blocks`: answers come in many shapes, and each would be compiled anew."""
+    compiled = [
+        (block, name, vars(block).pop(name)) for block in _blocks(model) for name in _COMPILED & vars(block).keys()
+    ]
+    try:
+        yield
+    finally:
+        for block, name, function in compiled:
+            setattr(block, name, function)
+
+
+_COMPILED = {"project", "finish"}
+"""What `Block.compile_in_place` replaces."""
+
+
+def _blocks(model: LanguageModel) -> list[Block]:
+    return [module for module in model.modules() if isinstance(module, Block)]
+
+
+def describe_machine(
+    ranks: Ranks, *, dtype: str, attention: str, threads: int | None, compiled: bool = False
+) -> Machine:
     """Choose the kernel, set the threads of this process, and say what is used.
 
     Raises:
@@ -48,4 +95,5 @@ def describe_machine(ranks: Ranks, *, dtype: str, attention: str, threads: int |
         instruction_set=torch.backends.cpu.get_cpu_capability(),
         torch=torch.__version__.split("+")[0],
         attention=backend.value,
+        compiled=compiled or None,
     )
