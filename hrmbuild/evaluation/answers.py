@@ -37,6 +37,26 @@ _MONTHS = {form: number for number, name in enumerate(_NAMES, 1) for form in (na
 """Number of a month by its name, or by three letters as mails have it."""
 _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|\n")
 _CLAUSE_END = re.compile(r"[.!?;:,](?=\s|$)|\n")
+DECLINING = (
+    "not stated",
+    "not given",
+    "not specified",
+    "not mentioned",
+    "not said",
+    "unknown",
+    "no information",
+    "cannot be decided",
+    "cannot be determined",
+    "cannot be answered",
+    "the text shown does not say",
+    "the text does not say",
+    "it is not stated",
+)
+"""Openings that decline. What is missing may follow."""
+_CURRENCIES = {"€": "eur", "euro": "eur", "$": "usd", "dollar": "usd", "£": "gbp", "pound": "gbp"}
+_PERCENT = {"%": "percent", "per": "percent"}
+_UNITS = _CURRENCIES | _PERCENT
+"""Other spellings of a unit's first word, singular."""
 _YES, _NO = frozenset({"yes", "true"}), frozenset({"no", "false"})
 
 
@@ -118,17 +138,25 @@ def _within(part: list[str], whole: list[str]) -> bool:
 def _number(answer: Answer, given: str) -> bool:
     head = _SENTENCE_END.split(given, maxsplit=1)[0]
     found = _NUMBER.search(head)
-    if found is None or not _unit_fits(answer.unit, head[found.end() :]):
+    if found is None or not _unit_fits(answer.unit, before=head[: found.start()], after=head[found.end() :]):
         return False
     number = Decimal(found.group().replace(",", "").replace("−", "-"))
     return abs(number - Decimal(answer.value)) <= Decimal(answer.tolerance or "0")
 
 
-def _unit_fits(unit: str | None, after: str) -> bool:
-    """A unit that is written must be the right one; one that is left out is forgiven. `day` passes for `days`."""
-    given = words(after)[:1]
+def _unit_fits(unit: str | None, *, before: str, after: str) -> bool:
+    """A unit that is written must be the right one; one that is left out is forgiven. `day` passes for `days`, `€` for
+    `EUR`; a sign may stand before the number.
+    """
     expected = words(unit or "")[:1]
-    return not given or not expected or given[0].rstrip("s") == expected[0].rstrip("s")
+    sign = before.rstrip()[-1:]
+    given = [sign] if sign in _CURRENCIES else words(after)[:1]
+    return not given or not expected or _spelt(given[0]) == _spelt(expected[0])
+
+
+def _spelt(word: str) -> str:
+    singular = word.rstrip("s")
+    return _UNITS.get(singular, singular)
 
 
 def _date(answer: Answer, given: str) -> bool:
@@ -151,8 +179,14 @@ def _sql(answer: Answer, given: str) -> bool:
     return given.split() == answer.value.split()
 
 
+def declines(given: str) -> bool:
+    """Whether a response opens by saying that what is shown does not answer the question."""
+    return any(starts_with(given, phrase) for phrase in DECLINING)
+
+
 def _absent(answer: Answer, given: str) -> bool:
-    return starts_with(given, answer.value)
+    """A phrase that names what is missing must be said; one that names nothing stands for all of its kind."""
+    return starts_with(given, answer.value) or (answer.value in DECLINING and declines(given))
 
 
 _MATCHERS = {

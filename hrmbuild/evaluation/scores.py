@@ -6,12 +6,13 @@ left out in silence. It must not read files.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from hrmbuild.evaluation.abstention import Abstention, abstention
 from hrmbuild.evaluation.answers import score_response
 from hrmbuild.evaluation.baselines import Baseline
-from hrmbuild.evaluation.intervals import bootstrap_interval
 from hrmbuild.evaluation.questions import drawn_pairs, without_shown_text
 from hrmbuild.evaluation.tallies import MODEL, Slice, tally
 from hrmbuild.inference.generate import MAX_NEW_TOKENS, Limits, Prompt, encode, generate
@@ -50,16 +51,33 @@ class Evaluation:
     slices: tuple[Slice, ...]
     n_too_long: int
     """Pairs whose prompt fills the context; they count as wrong."""
+    abstention: Abstention
+    """How often the model declined, where it should and where it should not."""
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+    """Time that each model took for all answers, by column; loading it is not counted."""
+    too_long: dict[str, int] = field(default_factory=dict[str, int])
+    """The same count for each other model that was asked."""
 
     @property
     def overall(self) -> Slice:
         """The row of all pairs."""
         return self.slices[0]
 
-    def mean_f1(self, *, seed: int) -> tuple[float, float, float]:
-        """Mean token F1 and its 95 % interval (bootstrap)."""
-        values = [one.f1 for one in self.answered]
-        return sum(values) / len(values), *bootstrap_interval(values, seed=seed, key="f1")
+    def mean_f1(self) -> tuple[float, float, float]:
+        """Mean token F1 and its 95 % interval."""
+        found = self.overall.f1
+        assert found is not None, "an evaluation scores F1"
+        return found.mean, found.low, found.high
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Another model that is asked the same questions."""
+
+    name: str
+    """Of its column."""
+    answer: Callable[[Sequence[Pair], Advance], list[str | None]]
+    """Greedy responses in order; None where a prompt fills its context."""
 
 
 def evaluate(
@@ -68,24 +86,58 @@ def evaluate(
     pairs: Sequence[Pair],
     *,
     baselines: Mapping[str, Baseline],
+    against: Sequence[Contender] = (),
     advance: Advance = _ignore,
+    seed: int = 0,
 ) -> Evaluation:
     """Ask the model every pair, then once more without the shown text where there is one; score all columns.
+
+    Args:
+        against: other models, asked the same.
+        seed: of the resamples behind the intervals.
 
     Raises:
         ValueError: no pairs.
     """
     if not pairs:
         raise ValueError("no pairs to score")
-    instructions = [pair.instruction for pair in pairs]
-    responses = ask_all(model, tokenizer, pairs, instructions=instructions, advance=advance)
-    answered = tuple(_answered(pair, response) for pair, response in zip(pairs, responses, strict=True))
+    ours = Contender(MODEL, lambda asked, told: _ask(model, tokenizer, asked, told))
+    said, seconds = _answers_of([ours, *against], pairs, advance)
+    answered = tuple(_answered(pair, response) for pair, response in zip(pairs, said[MODEL], strict=True))
     right: dict[str, list[bool | None]] = {MODEL: [one.exact for one in answered]}
     for name, baseline in baselines.items():
         right[name] = [_baseline_right(pair, baseline(pair)) for pair in pairs]
     right[TEXT_REMOVED] = _text_removed(model, tokenizer, pairs, advance)
-    n_too_long = sum(response is None for response in responses)
-    return Evaluation(answered, tally(pairs, right), n_too_long)
+    for contender in against:
+        given = zip(pairs, said[contender.name], strict=True)
+        right[contender.name] = [_answered(pair, response).exact for pair, response in given]
+    too_long = {name: sum(response is None for response in responses) for name, responses in said.items()}
+    n_too_long = too_long.pop(MODEL)
+    overlaps = [one.f1 for one in answered]
+    table = tally(pairs, right, f1=overlaps, seed=seed)
+    declined = abstention(pairs, [one.response for one in answered])
+    return Evaluation(answered, table, n_too_long, declined, seconds, too_long)
+
+
+def _answers_of(
+    contenders: Sequence[Contender], pairs: Sequence[Pair], advance: Advance
+) -> tuple[dict[str, list[str | None]], dict[str, float]]:
+    said: dict[str, list[str | None]] = {}
+    seconds: dict[str, float] = {}
+    for contender in contenders:
+        started_at_s = time.monotonic()
+        said[contender.name] = contender.answer(pairs, advance)
+        seconds[contender.name] = time.monotonic() - started_at_s
+    return said, seconds
+
+
+def _ask(model: LanguageModel, tokenizer: TextTokenizer, pairs: Sequence[Pair], advance: Advance) -> list[str | None]:
+    return ask_all(model, tokenizer, pairs, instructions=[pair.instruction for pair in pairs], advance=advance)
+
+
+def packaged_contender(name: str, model: LanguageModel, tokenizer: TextTokenizer) -> Contender:
+    """A model of ours (an earlier package, a run of another core) as a contender."""
+    return Contender(name, lambda pairs, advance: _ask(model, tokenizer, pairs, advance))
 
 
 def ask_all(

@@ -129,7 +129,7 @@ def evaluate_package(
         split,
         len(pairs[split]),
         evaluation,
-        evaluation.mean_f1(seed=project.config.seed),
+        evaluation.mean_f1(),
         examples_for_demo(evaluation.answered, show, seed=project.config.seed),
         n_scorings(project, corpus_content_root=manifest.corpus_content_root, split=split),
         time.monotonic() - started_at_s,

@@ -42,6 +42,11 @@ NAME = Answer(type="text", value="the head of finance")
         (AMOUNT, "1250", True),
         (AMOUNT, "none. Rule 1250.", False),
         (AMOUNT, "1250.01 EUR", False),
+        (AMOUNT, "€1,250.00 is paid.", True),
+        (AMOUNT, "$1,250.00 is paid.", False),
+        (AMOUNT, "1250 euros", True),
+        (Answer(type="number", value="0.3", tolerance="0.1"), "0.4", True),
+        (Answer(type="number", value="7.5", unit="%"), "7.5 per cent.", True),
         (DAYS, "12.4 day.", True),
         (DAYS, "12.6 days.", False),
         (Answer(type="number", value="-3"), "−3", True),
@@ -58,6 +63,8 @@ NAME = Answer(type="text", value="the head of finance")
         (Answer(type="sql", value="select  a from t"), "select a\nfrom t", True),
         (Answer(type="absent", value="not stated"), "Not stated. The text gives no amount.", True),
         (Answer(type="absent", value="not stated"), "500 EUR", False),
+        (Answer(type="absent", value="not stated"), "The text does not say.", True),
+        (Answer(type="absent", value="cannot be decided without days"), "cannot be decided without amount.", False),
     ],
 )
 def test_a_response_is_read_by_its_first_words(answer: Answer, response: str, exact: bool) -> None:
