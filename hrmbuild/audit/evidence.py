@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import islice
 from operator import attrgetter
@@ -33,6 +34,8 @@ TOKENIZER_NAME, SCHEMA_NAME, CHECK_NAME = "tokenizer.json", "row.schema.json", "
 EVIDENCE_NAMES = (CHECK_NAME, PAIRS_NAME, REJECTIONS_NAME, SCHEMA_NAME, SALTS_NAME, TOKENIZER_NAME)
 """Every file of the pack, which the manifest lists with its hash."""
 ROW_GROUP_ROWS = 65_536
+READ_ROWS = 4096
+"""Rows decoded at a time: a whole group of long rows would take hundreds of megabytes."""
 
 _PAIRS = pa.schema([
     ("split", pa.string()), ("id", pa.string()), ("leaf", pa.string()), ("salted_leaf", pa.string()),
@@ -118,7 +121,7 @@ def read_evidence(folder: Path, split: Split | None = None) -> Iterator[Evidence
     Raises:
         InputError: `evidence.unreadable`.
     """
-    for values in _read(folder / PAIRS_NAME, _PAIRS):
+    for values in _read(folder / PAIRS_NAME, _PAIRS, split=split):
         row = EvidenceRow(**values)
         if split is None or row.split == split:
             yield row
@@ -130,8 +133,21 @@ def read_rows(folder: Path, split: Split) -> Iterator[dict[str, Any]]:
     Raises:
         InputError: `evidence.unreadable`.
     """
-    for row in read_evidence(folder, split):
-        yield row.value
+    for values in _read(folder / PAIRS_NAME, _PAIRS, split=split, columns=("split", "row")):
+        if values["split"] == split:
+            yield json.loads(values["row"])
+
+
+def read_leaves(folder: Path) -> pa.RecordBatchReader:
+    """Columns `id` and `leaf` of `pairs.parquet`, in its order, a few thousand rows at a time.
+
+    Raises:
+        InputError: `evidence.unreadable`, also while the batches are read.
+    """
+    columns = ("id", "leaf")
+    return pa.RecordBatchReader.from_batches(
+        pa.schema([_PAIRS.field(name) for name in columns]), _batches(folder / PAIRS_NAME, _PAIRS, columns=columns)
+    )
 
 
 def read_rejections(folder: Path) -> Iterator[EvidenceRejection]:
@@ -153,25 +169,50 @@ def read_salts(folder: Path) -> dict[str, bytes]:
     return {values["id"]: values["salt"] for values in _read(folder / SALTS_NAME, _SALTS)}
 
 
-def _read(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
+def _read(
+    path: Path, schema: pa.Schema, *, split: Split | None = None, columns: Sequence[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    with _readable(path):
+        for batch in _batches(path, schema, split=split, columns=columns):
+            yield from batch.to_pylist()
+
+
+def _batches(
+    path: Path, schema: pa.Schema, *, split: Split | None = None, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Some columns of a file that must have this schema; with `split`, groups that hold no row of it are left out."""
+    with _readable(path), pq.ParquetFile(path) as file:
+        if not file.schema_arrow.equals(schema):
+            told = ", ".join(f"{part.name} {part.type}" for part in file.schema_arrow)
+            raise _unreadable(path, f"its columns are {told}")
+        groups = [n for n in range(file.num_row_groups) if _may_hold(file.metadata.row_group(n), split)]
+        for batch in file.iter_batches(READ_ROWS, row_groups=groups, columns=list(columns or schema.names)):
+            _check_filled(path, batch)
+            yield batch
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        with pq.ParquetFile(path) as file:
-            if not file.schema_arrow.equals(schema):
-                told = ", ".join(f"{part.name} {part.type}" for part in file.schema_arrow)
-                raise _unreadable(path, f"its columns are {told}")
-            for group in range(file.num_row_groups):
-                yield from _filled(path, file.read_row_group(group, columns=schema.names))
+        yield
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         told = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise _unreadable(path, told) from error
 
 
-def _filled(path: Path, rows: pa.Table) -> list[dict[str, Any]]:
-    """The rows as values; only the optional columns of rejections may be empty."""
-    empty = [name for name in rows.column_names if name not in _OPTIONAL and rows[name].null_count]
+def _may_hold(group: Any, split: Split | None) -> bool:
+    """Whether a row group of `pairs.parquet` may hold rows of a split, by the bounds of its first column."""
+    bounds = group.column(0).statistics if split is not None else None
+    if bounds is None or not bounds.has_min_max or not isinstance(bounds.min, str):
+        return True
+    return bounds.min <= split <= bounds.max
+
+
+def _check_filled(path: Path, rows: pa.RecordBatch) -> None:
+    """Only the optional columns of rejections may be empty."""
+    empty = [name for name in rows.schema.names if name not in _OPTIONAL and rows[name].null_count]
     if empty:
         raise _unreadable(path, f"the column {empty[0]} has empty cells")
-    return rows.to_pylist()
 
 
 def _unreadable(path: Path, told: str) -> InputError:

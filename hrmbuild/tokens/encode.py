@@ -10,18 +10,28 @@ It must not read files. Source: arXiv 2605.20613, "PrefixLM" and "Conditions".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hrmbuild.tokens.control import CONTROL_IDS, END, PREFIX_END, START, condition_ids
 from hrmbuild.tokens.tokenizer import TextTokenizer
 
 T = TypeVar("T")
 
-BATCH_PAIRS = 1024
+BATCH_PAIRS = 2048
 """Pairs encoded together: enough to keep all cores busy, little enough to hold in memory."""
+BATCHES_AHEAD = 5
+"""Batches in memory at most: being encoded, or ready for the caller."""
+_CALLS_AT_ONCE = 3
+"""Of the library: while one batch ends and its cores fall idle, the next has begun."""
+_NO_CONTENT = "a response needs at least one content token, then its end token"
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,7 @@ class EncodedPair:
     def __post_init__(self) -> None:
         """A response keeps at least one content token and its end token: without, there is nothing to learn."""
         if len(self.response_ids) < 2 or self.response_ids[-1] != CONTROL_IDS[END]:
-            raise ValueError("a response needs at least one content token, then its end token")
+            raise ValueError(_NO_CONTENT)
         if len(self.prefix_ids) < 3 or self.prefix_ids[-1] != CONTROL_IDS[PREFIX_END]:
             raise ValueError("a prefix starts with its control tokens and ends in the prefix-end token")
 
@@ -69,12 +79,57 @@ def encode_pair(tokenizer: TextTokenizer, condition: str, *, instruction: str, r
     return _framed(condition, tokenizer.encode(instruction), response=tokenizer.encode(response))
 
 
-def encode_pairs(tokenizer: TextTokenizer, texts: Iterable[tuple[str, str, str]]) -> Iterator[EncodedPair]:
-    """Many pairs (condition, instruction, response), in order, in batches on all cores; never all in memory."""
-    for batch in in_batches(texts, BATCH_PAIRS):
-        encoded = tokenizer.encode_batch([text for _, *pair in batch for text in pair])
-        for (condition, _, _), instruction, response in zip(batch, encoded[::2], encoded[1::2], strict=True):
-            yield _framed(condition, instruction, response=response)
+@dataclass(frozen=True)
+class EncodedBatch:
+    """Ids of some pairs, one after the other."""
+
+    token_ids: NDArray[np.uint32]
+    """[T] prefix and response of each pair, in order."""
+    lengths: NDArray[np.int64]
+    """[n_pairs, 2] tokens of each prefix and of each response with its end token."""
+
+
+def encode_batch(tokenizer: TextTokenizer, texts: Sequence[tuple[str, str, str]]) -> EncodedBatch:
+    """The same ids as `encode_pair` gives, of many pairs (condition, instruction, response) on all cores.
+
+    Raises:
+        ValueError: an unknown condition, or a response without content.
+    """
+    encoded = tokenizer.encode_batch([text for _, *pair in texts for text in pair])
+    opening = {condition: [CONTROL_IDS[START], *condition_ids(condition)] for condition in {one[0] for one in texts}}
+    token_ids: list[int] = []
+    lengths = np.empty((len(texts), 2), dtype=np.int64)
+    for number, (text, instruction, response) in enumerate(zip(texts, encoded[::2], encoded[1::2], strict=True)):
+        start = len(token_ids)
+        token_ids += opening[text[0]]
+        token_ids += instruction
+        token_ids.append(CONTROL_IDS[PREFIX_END])
+        middle = len(token_ids)
+        token_ids += response
+        token_ids.append(CONTROL_IDS[END])
+        lengths[number] = middle - start, len(token_ids) - middle
+    if len(texts) and lengths[:, 1].min() < 2:
+        raise ValueError(_NO_CONTENT)
+    return EncodedBatch(np.array(token_ids, dtype=np.uint32), lengths)
+
+
+def encode_stream(
+    tokenizer: TextTokenizer, rows: Iterable[T], *, texts: Callable[[T], tuple[str, str, str]]
+) -> Iterator[tuple[list[T], EncodedBatch]]:
+    """Batches of rows with their ids, in order, however many there are.
+
+    The library encodes outside Python's lock, on all cores; a few batches are under way at once, so that no core waits
+    while Python unpacks one or the caller reads and writes. At most `BATCHES_AHEAD` are in memory.
+    """
+    with ThreadPoolExecutor(max_workers=_CALLS_AT_ONCE) as pool:
+        under_way: deque[tuple[list[T], Future[EncodedBatch]]] = deque()
+        for batch in in_batches(rows, BATCH_PAIRS):
+            under_way.append((batch, pool.submit(encode_batch, tokenizer, [texts(row) for row in batch])))
+            if len(under_way) == BATCHES_AHEAD:
+                ready, encoded = under_way.popleft()
+                yield ready, encoded.result()
+        for ready, encoded in under_way:
+            yield ready, encoded.result()
 
 
 def _framed(condition: str, instruction: list[int], *, response: list[int]) -> EncodedPair:

@@ -23,7 +23,7 @@ from hrmbuild.files import disk_errors, rename_folder, write_atomic
 from hrmbuild.fingerprint import hash_file
 from hrmbuild.records.pair import SPLITS, Split
 from hrmbuild.records.token_files import TokenFileName, TokenFiles, TokenSplit
-from hrmbuild.tokens.encode import BATCH_PAIRS, EncodedPair, encode_pairs, in_batches
+from hrmbuild.tokens.encode import EncodedBatch, encode_stream
 from hrmbuild.tokens.tokenizer import TextTokenizer
 
 STATE_NAME = "token-files.json"
@@ -73,8 +73,8 @@ def write_token_files(
         for split in SPLITS:
             (incomplete / split).mkdir(parents=True)
             with _SplitWriter(incomplete / split, dtype=dtype, source_numbers=numbers) as writer:
-                for batch in in_batches(rows.get(split, ()), BATCH_PAIRS):
-                    writer.append(batch, list(encode_pairs(tokenizer, (row[2:] for row in batch))))
+                for batch, encoded in encode_stream(tokenizer, rows.get(split, ()), texts=_texts):
+                    writer.append(batch, encoded)
                     on_pairs(len(batch))
             splits[split] = writer.finished()
     files = TokenFiles(
@@ -88,6 +88,10 @@ def write_token_files(
     write_atomic(incomplete / STATE_NAME, files.canonical_bytes())
     _replace(incomplete, folder)
     return files
+
+
+def _texts(row: TokenRow) -> tuple[str, str, str]:
+    return row.condition, row.instruction, row.response
 
 
 def _replace(incomplete: Path, folder: Path) -> None:
@@ -112,18 +116,16 @@ class _SplitWriter:
         for file in self._files.values():
             file.close()
 
-    def append(self, rows: list[TokenRow], pairs: list[EncodedPair]) -> None:
+    def append(self, rows: list[TokenRow], encoded: EncodedBatch) -> None:
         """One batch, in the order of the ids."""
-        lengths = np.array([(len(pair.prefix_ids), len(pair.response_ids)) for pair in pairs], dtype="<i8")
-        ends = self._n_tokens + lengths.sum(axis=1).cumsum()
+        ends = self._n_tokens + encoded.lengths.sum(axis=1).cumsum()
         starts = np.concatenate(([self._n_tokens], ends[:-1]))
-        tokens = [token for pair in pairs for ids in (pair.prefix_ids, pair.response_ids) for token in ids]
-        self._write("tokens.bin", np.array(tokens, dtype=self._dtype).tobytes())
-        self._write("index.bin", np.column_stack((starts, lengths)).astype("<i8").tobytes())
+        self._write("tokens.bin", encoded.token_ids.astype(self._dtype).tobytes())
+        self._write("index.bin", np.column_stack((starts, encoded.lengths)).astype("<i8").tobytes())
         self._write("ids.bin", bytes.fromhex("".join(row.id for row in rows)))
         numbers = [self._source_numbers[row.source_sha256] for row in rows]
         self._write("sources.bin", np.array(numbers, dtype="<u4").tobytes())
-        self._n_pairs += len(pairs)
+        self._n_pairs += len(rows)
         self._n_tokens = int(ends[-1])
 
     def _write(self, name: TokenFileName, data: bytes) -> None:
