@@ -23,6 +23,8 @@ class HrmbuildError(Exception):
     """
 
     exit_status = 3
+    quiet = False
+    """Whether another process of the same run tells it."""
 
     def __init__(
         self,

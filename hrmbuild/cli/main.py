@@ -63,7 +63,8 @@ def main(arguments: list[str]) -> int:
     try:
         status = app(args=arguments, standalone_mode=False, prog_name="hrmbuild")
     except HrmbuildError as error:
-        _report(error.as_dict(), text=str(error), as_json=as_json)
+        if not error.quiet:
+            _report(error.as_dict(), text=str(error), as_json=as_json)
         return error.exit_status
     except TyperException as error:
         return _usage_error(error, as_json=as_json)

@@ -1,7 +1,8 @@
 """A polite end: signals are noted, the step is finished, the state is saved, then the run says so.
 
 Owns the handlers. SIGTERM and SIGUSR1 (what SLURM sends before the time is up, where asked to) exit with 143, SIGINT
-with 130; a second signal ends at once. It must not save anything itself.
+with 130. A second SIGINT ends at once; a second one of the others changes nothing, because schedulers send them to a
+process and to what started it, which hands its own on. It must not save anything itself.
 """
 
 from __future__ import annotations
@@ -50,6 +51,6 @@ class Signals:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.status is not None:
+        if self.status == _STATUS[signal.SIGINT] and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.status = _STATUS[signal.Signals(number)]
+        self.status = self.status or _STATUS[signal.Signals(number)]
