@@ -8,26 +8,30 @@ answers are defined for that.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from torch import Tensor
 
 from hrmbuild.config.model import ModelConfig
 from hrmbuild.errors import InputError
+from hrmbuild.inference.stored_weights import StoredWeights
 from hrmbuild.inference.transformers_config import model_config
 from hrmbuild.inference.weight_files import read_weights
 from hrmbuild.model import build_model
 from hrmbuild.model.language_model import LanguageModel
+from hrmbuild.model.shard_files import ShardFiles
 from hrmbuild.model.weights import State, fused_layout, load_state
 from hrmbuild.tokens.tokenizer import TextTokenizer, load_tokenizer
 
 CONFIG_NAME = "config.json"
 TOKENIZER_NAME = "tokenizer.json"
-EMA_NAME = "ema.safetensors"
+EMA_KIND = "ema"
+_COPY_AGAIN = "run hrmbuild verify on the folder; then package the run again, or copy the package again"
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def load_package(folder: Path, *, device: torch.device | str = "cpu") -> LoadedM
                          fix="make one: hrmbuild package")  # fmt: skip
     config_path = folder / CONFIG_NAME
     config = model_config(read_json_object(config_path), where=str(config_path))
-    model = model_from_state(config, read_safely(folder), where=str(folder), device=device)
+    model = model_from_state(config, _stored(folder), where=str(folder), device=device)
     return LoadedModel(model, load_tokenizer(folder / TOKENIZER_NAME), folder)
 
 
@@ -72,16 +76,17 @@ def load_checkpoint(
 
 
 def read_ema(checkpoint: Path) -> State:
-    """The averaged weights of a checkpoint, by fused name.
+    """The averaged weights of a checkpoint, by fused name, whole whatever number of ranks wrote them.
 
     Raises:
         InputError: they are missing or unreadable.
     """
-    path = checkpoint / EMA_NAME
     try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise _unreadable(path, error) from error
+        return dict(ShardFiles(checkpoint, EMA_KIND))
+    except InputError as error:
+        raise _unreadable(checkpoint, ValueError(error.what)) from error
+    except SafetensorError as error:
+        raise _unreadable(checkpoint, error) from error
 
 
 def read_safely(folder: Path) -> State:
@@ -96,21 +101,39 @@ def read_safely(folder: Path) -> State:
         raise _unreadable(folder, error) from error
 
 
+def _stored(folder: Path) -> StoredWeights:
+    try:
+        return StoredWeights.of_folder(folder)
+    except InputError as error:
+        raise InputError("package.unreadable", error.what, where=error.where, fix=_COPY_AGAIN) from error
+
+
 def model_from_state(
-    config: ModelConfig, state: State, *, where: str, device: torch.device | str = "cpu"
+    config: ModelConfig, state: Mapping[str, Tensor], *, where: str, device: torch.device | str = "cpu"
 ) -> LanguageModel:
-    """A float32 model in evaluation mode that holds these weights.
+    """A float32 model in evaluation mode that holds these weights; fused ones are read one at a time.
 
     Raises:
         InputError: tensors are missing, unexpected or of another shape.
     """
     with torch.device("meta"):
         model = build_model(config)
+    float32: dict[str, Tensor] = {}
+    shapes: dict[str, Tensor] = {}
+    for name, tensor in _one_by_one(state, model):
+        shapes[name] = tensor.to("meta")
+        float32[name] = tensor.to(torch.float32)
     # On the meta device this compares names and shapes and takes no memory, whatever an altered config claims.
-    load_state(model, state, where=where)
-    float32 = {name: tensor.to(torch.float32) for name, tensor in fused_layout(state).items()}
+    load_state(model, shapes, where=where)
     model.load_state_dict(float32, assign=True)
     return model.to(device).eval().requires_grad_(False)
+
+
+def _one_by_one(state: Mapping[str, Tensor], model: LanguageModel) -> Iterator[tuple[str, Tensor]]:
+    """Split names must be put together, which takes all of them at once."""
+    if state.keys() <= model.state_dict().keys():
+        return ((name, state[name]) for name in state)
+    return iter(fused_layout(state).items())
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -134,5 +157,5 @@ def _unreadable(path: Path, error: Exception) -> InputError:
         "package.unreadable",
         f"cannot read this: {told}",
         where=str(path),
-        fix="run hrmbuild verify on the folder; then package the run again, or copy the package again",
+        fix=_COPY_AGAIN,
     )
