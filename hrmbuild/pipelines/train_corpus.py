@@ -10,19 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hrmbuild.audit.evidence import SALTS_NAME, TOKENIZER_NAME, read_evidence, read_rows
+from hrmbuild.audit.evidence import SALTS_NAME, TOKENIZER_NAME, read_rows
 from hrmbuild.audit.manifest import load_manifest_bytes, manifest_folder, read_manifest
-from hrmbuild.audit.merkle import leaf
-from hrmbuild.audit.rows import row_bytes
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import hash_file, sha256_hex
+from hrmbuild.pipelines.corpus_checks import compare_with_corpus
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.manifests import current_manifest
 from hrmbuild.pipelines.progress import Progress
 from hrmbuild.records.manifest import Manifest
 from hrmbuild.records.pair import SPLITS, Split
-from hrmbuild.store.corpus import Corpus
 from hrmbuild.tokens.files import TokenData, TokenRow, folder_name, open_token_files, write_token_files
 from hrmbuild.tokens.tokenizer import TextTokenizer, load_tokenizer
 
@@ -52,8 +50,10 @@ def frozen_corpus(project: Project, *, manifest: Path | None, corpus: Path | Non
     _check_evidence(folder, frozen)
     beside = corpus or (project.corpus_path if project.corpus_path.is_file() else None)
     if beside is not None:
-        progress.stage("compare with the corpus", total=sum(n.pairs for n in frozen.splits.values()), unit="pairs")
-        _check_corpus(folder, beside, progress)
+        n_pairs = sum(count.pairs for count in frozen.splits.values())
+        progress.stage("compare with the corpus", total=n_pairs, unit="pairs")
+        _check_corpus(folder, frozen, corpus=beside)
+        progress.advance(n_pairs)
     data = load_manifest_bytes(folder)
     return FrozenCorpus(folder, frozen, sha256_hex(data), load_tokenizer(folder / TOKENIZER_NAME))
 
@@ -76,38 +76,18 @@ def _check_evidence(folder: Path, manifest: Manifest) -> None:
             )
 
 
-def _check_corpus(folder: Path, path: Path, progress: Progress) -> None:
+def _check_corpus(folder: Path, manifest: Manifest, *, corpus: Path) -> None:
     """Every row of the manifest stands in the corpus, unaltered; rows that came later do not matter."""
-    with Corpus.open(path, read_only=True) as corpus:
-        for split in SPLITS:
-            frozen = _counted(((row.id, row.leaf) for row in read_evidence(folder, split)), progress)
-            living = ((pair.id, leaf(row_bytes(pair)).hex()) for pair in corpus.pairs(split))
-            gone = _first_gone(frozen, living)
-            if gone is not None:
-                raise InputError(
-                    "train.corpus_mismatch",
-                    f"pair {gone[:12]} of the manifest is missing from the corpus, or was altered there",
-                    where=str(path),
-                    why=f"the corpus changed after {folder.name} was frozen",
-                    fix="run: hrmbuild freeze, then train again (or name an older corpus with --corpus)",
-                )
-
-
-def _counted(rows: Iterator[tuple[str, str]], progress: Progress) -> Iterator[tuple[str, str]]:
-    for row in rows:
-        progress.advance()
-        yield row
-
-
-def _first_gone(frozen: Iterator[tuple[str, str]], living: Iterator[tuple[str, str]]) -> str | None:
-    """Id of the first frozen row that is not among the living ones; both are ordered by id."""
-    other = next(living, None)
-    for row in frozen:
-        while other is not None and other[0] < row[0]:
-            other = next(living, None)
-        if other != row:
-            return row[0]
-    return None
+    lost = compare_with_corpus(folder, manifest, corpus=corpus).lost
+    if lost:
+        raise InputError(
+            "train.corpus_mismatch",
+            f"{len(lost):,} pairs of the manifest are missing from the corpus, or were altered there; "
+            f"the first is {lost[0][:12]}",
+            where=str(corpus),
+            why=f"the corpus changed after {folder.name} was frozen",
+            fix="run: hrmbuild freeze, then train again (or name an older corpus with --corpus)",
+        )
 
 
 def token_data(project: Project, frozen: FrozenCorpus, *, progress: Progress) -> TokenData:

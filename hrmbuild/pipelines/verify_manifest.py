@@ -59,7 +59,7 @@ def verify_manifest(
     checks = [_bytes_check(data), _digest_check(folder, data)]
     checks += check_pack(folder, manifest, pack)
     checks += check_tokenizer(folder, manifest, pack, deep=deep, progress=shown)
-    checks += _outside(manifest, pack, corpus=corpus, sources=sources, progress=shown)
+    checks += _outside(folder, manifest, pack, corpus=corpus, sources=sources, progress=shown)
     return VerifyReport("manifest", str(folder), tuple(checks))
 
 
@@ -74,9 +74,15 @@ def _digest_check(folder: Path, data: bytes) -> Check:
 
 
 def _outside(
-    manifest: Manifest, pack: PackContents, *, corpus: Path | None, sources: Path | None, progress: Progress
+    folder: Path,
+    manifest: Manifest,
+    pack: PackContents,
+    *,
+    corpus: Path | None,
+    sources: Path | None,
+    progress: Progress,
 ) -> Iterator[Check]:
     if corpus is not None:
-        yield check_corpus(pack, corpus)
+        yield check_corpus(folder, manifest, corpus=corpus)
     if sources is not None:
         yield from check_sources(manifest, pack, sources, progress=progress)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -20,6 +21,7 @@ from hrmbuild.records.source import Source
 from hrmbuild.store import reading, salts
 from hrmbuild.store.balance import Balance, read_balance
 from hrmbuild.store.connection import corpus_connection, memory_copy
+from hrmbuild.store.leaves import ComparedLeaves, compare_leaves
 from hrmbuild.store.migrations import check_schema, migrate
 from hrmbuild.store.reading import Refused, StoredRejection, StoredSkip, StoredSource
 from hrmbuild.store.settle import settle
@@ -27,6 +29,8 @@ from hrmbuild.store.writer import UNIT_TABLES, UnitWriter, insert_rows, source_j
 
 _NO_KEY = ""
 """Key of a unit that must be worked on again."""
+_FETCH_IDS = 4096
+"""Pairs looked up by id in one query."""
 _SETTLE_VERSION = 1
 """Raised when the corpus-level pass changes what it does, so that an old corpus is settled again."""
 
@@ -201,6 +205,15 @@ class Corpus:
     def pairs_of(self, paths: Sequence[str], *, limit: int) -> list[Pair]:
         """A few kept pairs with an occurrence in one of these files, those with the smallest ids."""
         return reading.read_pairs_of(self._connection, list(paths), limit=limit)
+
+    def pairs_by_id(self, ids: Sequence[str]) -> Iterator[tuple[str, Pair | None]]:
+        """The kept pairs with these ids, ordered; None where the stored values are no pair any more."""
+        for first in range(0, len(ids), _FETCH_IDS):
+            yield from reading.read_pairs_by_id(self._connection, sorted(ids)[first : first + _FETCH_IDS])
+
+    def compare_leaves(self, frozen: Any, *, max_label: str | None) -> ComparedLeaves:
+        """Arrow batches of frozen ids and leaves against the kept pairs; see `store.leaves`."""
+        return compare_leaves(self._connection, frozen, max_label=max_label)
 
     def pair_ids(self) -> list[str]:
         """Ids of all kept pairs, sorted."""

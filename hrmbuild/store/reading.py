@@ -104,6 +104,16 @@ def read_pairs_of(connection: duckdb.DuckDBPyConnection, paths: list[str], *, li
     return list(_fetch_pairs(connection, f"{_PAIRS} WHERE p.id IN ({inside}) ORDER BY p.id", [paths, limit]))
 
 
+def read_pairs_by_id(connection: duckdb.DuckDBPyConnection, ids: list[str]) -> Iterator[tuple[str, Pair | None]]:
+    """The kept pairs with these ids, ordered; None where the stored values are no pair any more."""
+    rows = connection.execute(f"{_PAIRS} WHERE list_contains(?::VARCHAR[], p.id) ORDER BY p.id", [ids]).fetchall()
+    for row in rows:
+        try:
+            yield row[0], _pair(row)
+        except ValueError:  # pydantic's and json's errors are both of it
+            yield row[0], None
+
+
 def _fetch_pairs(connection: duckdb.DuckDBPyConnection, query: str, bound: list[Any]) -> Iterator[Pair]:
     cursor = connection.cursor()  # its own: the caller may run other statements between two pairs
     cursor.execute(query, bound)

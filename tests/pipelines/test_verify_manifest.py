@@ -19,7 +19,7 @@ from hrmbuild.audit.evidence import EVIDENCE_NAMES
 from hrmbuild.audit.manifest import read_manifest
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import canonical_json, hash_file, sha256_hex
-from hrmbuild.pipelines.corpus_checks import compare_with_corpus
+from hrmbuild.pipelines.corpus_checks import CorpusDifference, compare_with_corpus
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
 from hrmbuild.pipelines.verify_manifest import verify_manifest
@@ -187,24 +187,77 @@ def test_what_is_no_manifest_is_said_to_be_none(folder: Path) -> None:
     assert caught.value.code == "manifest.missing"
 
 
-def test_a_corpus_that_lost_or_altered_rows_is_named(folder: Path) -> None:
-    frozen = folder / "frozen"
-    assert compare_with_corpus(frozen, folder / "corpus.duckdb").is_empty
+def difference(folder: Path) -> CorpusDifference:
+    manifest = read_manifest(folder / "frozen")
+    return compare_with_corpus(folder / "frozen", manifest, corpus=folder / "corpus.duckdb")
+
+
+def in_corpus(folder: Path, statement: str) -> str:
+    """Run a statement that names the first pair as `?`; its id."""
     with duckdb.connect(str(folder / "corpus.duckdb")) as connection:
         victim = str(connection.execute("SELECT id FROM pair ORDER BY id").fetchall()[0][0])
-        connection.execute("UPDATE candidate SET response = 'No.' WHERE pair_id = ?", [victim])
-    assert compare_with_corpus(frozen, folder / "corpus.duckdb").altered == (victim,)
-    (folder / "memos/storm.md").unlink()
-    ingest(write_project(folder, {}))
-    found = compare_with_corpus(frozen, folder / "corpus.duckdb")
-    assert found.missing and failed(folder) == ["corpus", "sources", "quotes"]
+        connection.execute(statement, [victim])
+    return victim
 
 
-def test_later_pairs_are_no_difference(folder: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE candidate SET response = 'No.' WHERE pair_id = ?",
+        'UPDATE candidate SET occurrence = replace(occurrence, \'"text":"\', \'"text":"!\') WHERE pair_id = ?',
+        "UPDATE pair SET label = 'public' WHERE id = ?",
+        "UPDATE candidate SET answer = '{}' WHERE pair_id = ?",
+        "UPDATE candidate SET answer = 'no JSON' WHERE pair_id = ?",
+    ],
+)
+def test_an_altered_row_of_the_corpus_is_named_though_every_hash_in_the_pack_is_intact(
+    folder: Path, change: str
+) -> None:
+    victim = in_corpus(folder, change)
+    found = difference(folder)
+    assert (found.missing, found.altered, found.extra) == ((), (victim,), ())
+    assert failed(folder) == ["corpus"]
+
+
+def test_a_row_that_the_corpus_lost_is_named(folder: Path) -> None:
+    victim = in_corpus(folder, "DELETE FROM pair WHERE id = ?")
+    assert difference(folder).missing == (victim,) and failed(folder) == ["corpus"]
+
+
+def test_a_row_that_was_put_into_the_corpus_is_extra(folder: Path) -> None:
+    """Nothing was ingested since freeze, and yet there is a pair that the manifest would have taken."""
+    in_corpus(
+        folder,
+        """INSERT INTO candidate SELECT * REPLACE (repeat('f', 64) AS pair_id, 1000000 AS ordinal, 'Yes.' AS response)
+           FROM candidate WHERE pair_id = ? LIMIT 1""",
+    )
+    in_corpus(
+        folder,
+        "INSERT INTO pair SELECT * REPLACE (repeat('f', 64) AS id, 1000000 AS ordinal) FROM pair WHERE id = ?",
+    )
+    found = difference(folder)
+    assert (found.extra, found.lost, found.n_later) == (("f" * 64,), (), 0)
+    assert failed(folder) == ["corpus"]
+
+
+def test_pairs_of_a_later_ingest_are_no_difference(folder: Path) -> None:
     ingest(write_project(folder, {"memos/new.md": FILES["memos/storm.md"].replace("Talheim", "Ostheim")}))
-    found = compare_with_corpus(folder / "frozen", folder / "corpus.duckdb")
+    found = difference(folder)
     assert found.is_empty and found.n_later > 0
     assert failed(folder) == []
+
+
+def test_pairs_above_the_label_are_neither_extra_nor_later(folder: Path) -> None:
+    shutil.rmtree(folder / "frozen")
+    freeze(write_project(folder, {}), out=folder / "frozen", max_label="internal")
+    assert read_manifest(folder / "frozen").left_out > 0
+    assert difference(folder).is_empty and difference(folder).n_later == 0
+
+
+def test_a_lost_source_takes_its_rows_along(folder: Path) -> None:
+    (folder / "memos/storm.md").unlink()
+    ingest(write_project(folder, {}))
+    assert difference(folder).missing and failed(folder) == ["corpus", "sources", "quotes"]
 
 
 def test_altered_and_missing_sources_are_named_and_other_quotes_still_checked(folder: Path) -> None:
