@@ -37,19 +37,20 @@ def baselines_from(train: Sequence[Pair]) -> dict[str, Baseline]:
 
 
 def majority(train: Iterable[Pair]) -> Baseline:
-    """The most frequent possible answer of (kind, source), else of the kind; the first in order of equals.
+    """The most frequent possible answer of (kind, source), else of the kind, else of the type of answer (a validator's
+    questions are of no trained kind); the first in order of equals.
 
     Where the question has choices only they are possible: on a rule set that was never trained on, the habits of
     others would otherwise score nothing and flatter the model.
     """
     counts: dict[tuple[str, str | None], Counter[str]] = defaultdict(Counter)
     for pair in train:
-        for key in ((pair.kind, _source(pair)), (pair.kind, None)):
+        for key in _keys(pair):
             counts[key][pair.answer.value] += 1
 
     def answer(pair: Pair) -> str | None:
         choices = pair.answer.choices
-        for key in ((pair.kind, _source(pair)), (pair.kind, None)):
+        for key in _keys(pair):
             possible = {value: n for value, n in counts.get(key, {}).items() if choices is None or value in choices}
             if possible:
                 return min(possible, key=lambda value: (-possible[value], value))
@@ -58,24 +59,31 @@ def majority(train: Iterable[Pair]) -> Baseline:
     return answer
 
 
-def _source(pair: Pair) -> str:
-    return pair.occurrences[0].source_sha256
+def _keys(pair: Pair) -> tuple[tuple[str, str | None], ...]:
+    return (pair.kind, pair.occurrences[0].source_sha256), (pair.kind, None), (_of_type(pair), None)
+
+
+def _of_type(pair: Pair) -> str:
+    return f"type {pair.answer.type}"
 
 
 def nearest(train: Iterable[Pair]) -> Baseline:
-    """The answer of the most similar training question of the same kind; indexes are built when first asked."""
-    by_kind: dict[str, list[Pair]] = defaultdict(list)
+    """The answer of the most similar training question of the same kind, else of the same type of answer; indexes are
+    built when first asked.
+    """
+    groups: dict[str, list[Pair]] = defaultdict(list)
     for pair in train:
-        by_kind[pair.kind].append(pair)
+        groups[pair.kind].append(pair)
+        groups[_of_type(pair)].append(pair)
     indexes: dict[str, NearestTexts] = {}
 
     def answer(pair: Pair) -> str | None:
-        known = by_kind.get(pair.kind)
-        if not known:
+        group = next((name for name in (pair.kind, _of_type(pair)) if name in groups), None)
+        if group is None:
             return None
-        if pair.kind not in indexes:
-            indexes[pair.kind] = NearestTexts([one.instruction for one in known])
-        return known[indexes[pair.kind].nearest(pair.instruction)].answer.value
+        if group not in indexes:
+            indexes[group] = NearestTexts([one.instruction for one in groups[group]])
+        return groups[group][indexes[group].nearest(pair.instruction)].answer.value
 
     return answer
 
