@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fingerprint": {"errors"},
     "files": {"errors"},
     "assets": {"errors"},
+    "shards": {"errors"},
     "config": FOUNDATION | {"config"},
     "records": FOUNDATION | {"records", "config"},
     "readers": NOUNS | {"readers"},
@@ -28,20 +29,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "audit": NOUNS | {"audit"},
     "store": FOUNDATION | {"records", "store"},
     "model": {"errors", "fingerprint", "config", "model"},
-    "training": NOUNS | {"model", "tokens", "training"},
-    "inference": NOUNS | {"model", "tokens", "inference"},
+    "training": NOUNS | {"shards", "model", "tokens", "training"},
+    "inference": NOUNS | {"shards", "model", "tokens", "inference"},
     "evaluation": NOUNS | {"inference", "model", "tokens", "audit", "evaluation"},
     "packaging": NOUNS | {"inference", "model", "tokens", "audit", "packaging"},
     "pipelines": NOUNS
     | {"readers", "pairs", "gates", "tokens", "audit", "store", "model", "training", "inference", "evaluation"}
-    | {"packaging", "pipelines"},
+    | {"packaging", "pipelines", "shards"},
     "cli": NOUNS | {"pipelines", "cli"},
     "__main__": {"cli"},
 }
 """`model` is narrower still: of config it may use only the model's shape; see the test below."""
 
 LIBRARIES: dict[str, set[str]] = {
-    "torch": {"model", "training", "inference", "evaluation", "packaging", "pipelines"},
+    "torch": {"shards", "model", "training", "inference", "evaluation", "packaging", "pipelines"},
     "duckdb": {"store", "pipelines"},
     "polars": {"store", "pipelines"},
     "accelerate": {"training"},

@@ -24,8 +24,8 @@ from hrmbuild.inference.transformers_config import model_config
 from hrmbuild.inference.weight_files import read_weights
 from hrmbuild.model import build_model
 from hrmbuild.model.language_model import LanguageModel
-from hrmbuild.model.shard_files import ShardFiles
 from hrmbuild.model.weights import State, fused_layout, load_state
+from hrmbuild.shards import ShardFiles
 from hrmbuild.tokens.tokenizer import TextTokenizer, load_tokenizer
 
 CONFIG_NAME = "config.json"

@@ -46,7 +46,7 @@ class LanguageModel(nn.Module):
     """A core between one embedding and one untied head.
 
     `compute_dtype` casts each matrix once per pass; None computes in the parameters' own dtype, which is right when
-    they are already low precision (inference) or when a sharding wrapper casts them.
+    they are already low precision (inference). `is_sharded`: a block has its matrices only while it is applied.
     """
 
     n_cache_slots: int
@@ -56,6 +56,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.config = config
         self.compute_dtype: torch.dtype | None = None
+        self.is_sharded = False
         self.model = nn.Module()  # what the released weights call the part below the head
         self.model.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         for name, n_layers in stacks.items():
@@ -112,9 +113,8 @@ class LanguageModel(nn.Module):
         return self.head(self._core(self._embed(token_ids_B), run, k=None))
 
     def _hidden(self, token_ids_T: Tensor, layout: PackLayout, attention_at: AttentionAt, *, k: int | None) -> Tensor:
-        # Uncast, a block asks for its own weights when its turn comes: a sharding wrapper has them only then.
-        run = Run(attention_at, {} if self.dtype == self.lm_head.weight.dtype else self._weights())
-        return layout.to_tokens(self._core(self._embed(layout.to_slots(token_ids_T)), run, k=k or None))
+        embedded = self._embed(layout.to_slots(token_ids_T))
+        return layout.to_tokens(self._core(embedded, Run(attention_at, self._weights()), k=k or None))
 
     def _embed(self, token_ids: Tensor) -> Tensor:
         return (self.model.embed_tokens(token_ids) * self.config.embedding_scale).to(self.dtype)
@@ -127,5 +127,7 @@ class LanguageModel(nn.Module):
         return lambda slot: partial(gated_attention, rope=rope, attend=attend_at(slot), n_heads=n_heads)
 
     def _weights(self) -> dict[Block, BlockWeights]:
+        if self.is_sharded or self.dtype == self.lm_head.weight.dtype:
+            return {}  # Blocks use their own.
         stacks = [stack for stack in self.model.children() if isinstance(stack, Stack)]
         return {block: block.weights(self.dtype) for stack in stacks for block in stack.layers}

@@ -61,8 +61,8 @@ class Block(nn.Module):
         return BlockWeights(*(own if dtype is None else [weight.to(dtype) for weight in own]))
 
     def forward(self, x_TD: Tensor, attention: GatedAttention, weights: BlockWeights | None = None) -> Tensor:
-        """[T, D] to [T, D]; `weights` replaces the own matrices by a copy in another dtype."""
-        w = self.weights() if weights is None else weights
+        """[T, D] to [T, D]; `weights` replaces the own matrices, cast to the input's dtype."""
+        w = self.weights(x_TD.dtype) if weights is None else weights
         return self.finish(x_TD, attention(self.project(x_TD, w)), w)
 
     def project(self, x_TD: Tensor, w: BlockWeights) -> Tensor:

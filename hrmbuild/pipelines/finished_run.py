@@ -16,11 +16,12 @@ from pydantic import ValidationError
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError, UsageError
 from hrmbuild.fingerprint import hash_file
-from hrmbuild.inference.load import EMA_NAME, read_ema
+from hrmbuild.inference.load import EMA_KIND, read_ema
 from hrmbuild.model.digest import weights_sha256
 from hrmbuild.model.weights import State
 from hrmbuild.records.checkpoint import CheckpointState, is_intact
 from hrmbuild.records.run import RunRecord, RunResult, run_digest
+from hrmbuild.shards import shard_name, shard_names
 from hrmbuild.training.checkpoint import STATE_NAME
 from hrmbuild.training.metrics import read_metrics
 from hrmbuild.training.run_folder import RunFolder
@@ -49,7 +50,7 @@ class FinishedRun:
         """
         state = read_ema(self.checkpoint)
         if weights_sha256(state) != self.result.ema_sha256:
-            raise _altered(self.checkpoint / EMA_NAME, "these are not the weights that training recorded")
+            raise _altered(self.checkpoint / shard_name(EMA_KIND), "these are not the weights that training recorded")
         return state
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -107,8 +108,12 @@ def _checked_state(checkpoint: Path, record: RunRecord) -> CheckpointState:
         raise _altered(path, f"it cannot be read: {str(error).splitlines()[0]}") from error
     if not is_intact(state) or state.config_sha256 != record.config_sha256:
         raise _altered(path, "it is not what was written for this run")
-    if hash_file(checkpoint / EMA_NAME) != state.files.get(EMA_NAME):
-        raise _altered(checkpoint / EMA_NAME, "its bytes are not those that were written")
+    names = shard_names(EMA_KIND, list(state.files))
+    if not names:
+        raise _altered(path, "it does not list the averaged weights")
+    for name in names:
+        if not (checkpoint / name).is_file() or hash_file(checkpoint / name) != state.files[name]:
+            raise _altered(checkpoint / name, "its bytes are not those that were written")
     return state
 
 

@@ -16,15 +16,18 @@ from safetensors import SafetensorError
 from hrmbuild.audit.checks import Check, named
 from hrmbuild.errors import HrmbuildError, InputError
 from hrmbuild.fingerprint import hash_file
-from hrmbuild.inference.load import EMA_NAME, read_ema
+from hrmbuild.inference.load import EMA_KIND, read_ema
 from hrmbuild.model.digest import weights_sha256
 from hrmbuild.records.checkpoint import CheckpointState, is_intact
 from hrmbuild.records.run import RunRecord, RunResult, run_digest
+from hrmbuild.shards import shard_names
 from hrmbuild.training.checkpoint import STATE_NAME, checkpoint_folders
 from hrmbuild.training.metrics import CHAIN_START, StepFacts, next_link, read_metrics
 from hrmbuild.training.run_folder import RunFolder
 
-_KNOWN = {"run.json", "metrics.jsonl", "result.json", "loss.svg", "lock", "checkpoints"}
+_KNOWN = {"run.json", "metrics.jsonl", "result.json", "lock", "checkpoints"}
+_FOR_PEOPLE = {"events.jsonl", "loss.svg", "report.html", "trackers"}
+"""They enter no hash, so nothing can be said of them."""
 
 
 def verify_run_folder(folder: Path) -> Iterator[Check]:
@@ -106,10 +109,15 @@ def _file_problems(folder: Path, state: CheckpointState) -> Iterator[str]:
         if path.name not in state.files and path.name != STATE_NAME:
             yield f"{path.name} extra"
     try:
-        if (folder / EMA_NAME).is_file() and weights_sha256(read_ema(folder)) != state.ema_sha256:
+        if _all_there(folder, state) and weights_sha256(read_ema(folder)) != state.ema_sha256:
             yield "the averaged weights are not those that were recorded"
     except (HrmbuildError, SafetensorError) as error:
-        yield f"{EMA_NAME} cannot be read: {str(error).splitlines()[0]}"
+        yield f"the averaged weights cannot be read: {str(error).splitlines()[0]}"
+
+
+def _all_there(folder: Path, state: CheckpointState) -> bool:
+    """Whether every file of the averaged weights is there; one that is not has been told already."""
+    return all((folder / name).is_file() for name in shard_names(EMA_KIND, list(state.files)))
 
 
 def _result_check(files: RunFolder, chain: list[str], last: StepFacts | None) -> Check:
@@ -142,7 +150,7 @@ def _result_problems(files: RunFolder, result: RunResult, chain: list[str], last
 
 
 def _no_other_check(folder: Path) -> Check:
-    extra = [path.name for path in sorted(folder.iterdir()) if path.name not in _KNOWN or path.is_symlink()]
+    extra = [path.name for path in sorted(folder.iterdir()) if path.name not in _KNOWN | _FOR_PEOPLE or path.is_symlink()]
     checkpoints = folder / "checkpoints"
     known = {path.name for path in checkpoint_folders(checkpoints)}
     if checkpoints.is_dir():

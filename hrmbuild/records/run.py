@@ -61,6 +61,8 @@ class Machine(Noun):
     torch: str
     attention: str
     """Attention kernel."""
+    sharding: Literal["ddp", "fsdp"] | None = None
+    """How several ranks hold the model: every one all of it, or each its rows; absent: one rank."""
     compiled: bool | None = None
     """Whether torch.compile fused the blocks; absent: no."""
 

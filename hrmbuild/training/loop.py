@@ -17,13 +17,12 @@ from torch import Tensor
 
 from hrmbuild.errors import AnswerIsNoError
 from hrmbuild.model.attention import AttentionBackend
-from hrmbuild.model.digest import weights_sha256
 from hrmbuild.model.language_model import LanguageModel
-from hrmbuild.model.weights import fused_state
 from hrmbuild.records.run import DevScore, Machine, RunConfig, RunResult
 from hrmbuild.tokens.batch import Int64s
 from hrmbuild.tokens.files import TokenData
-from hrmbuild.training.checkpoint import folder_of, newest_checkpoint, save_checkpoint
+from hrmbuild.training.agreement import any_of_each, on_main, raise_together
+from hrmbuild.training.checkpoint import SavedFacts, folder_of, newest_checkpoint, read_state
 from hrmbuild.training.dev_loss import dev_loss, dev_pairs
 from hrmbuild.training.feed import Feed, StepBatch
 from hrmbuild.training.interrupt import InterruptedRunError, Signals
@@ -35,7 +34,7 @@ from hrmbuild.training.optimizer import AdamAtan2
 from hrmbuild.training.ranks import Ranks
 from hrmbuild.training.run_folder import RunFolder
 from hrmbuild.training.schedules import backprop_depth, learning_rate
-from hrmbuild.training.state import TrainState, averaged_state, restore
+from hrmbuild.training.state import TrainState, restore, restore_rng
 
 Score = Callable[[LanguageModel, int], Mapping[str, float]]
 """(model with averaged weights, step) -> `exact`, the share of right answers, and `n`, how many were asked."""
@@ -70,6 +69,10 @@ class Run:
     """[n_pairs of train] how often a pair stands in an epoch; None: once each."""
     score: Score | None
     report: Report
+    saved_every_s: float = CHECKPOINT_INTERVAL_S
+    """A checkpoint by the clock where none by step came in between."""
+    stop_on_spike: float | None = None
+    """Stop before an update whose loss is above this many times the median of the last 100; None: never."""
 
 
 def new_state(config: RunConfig, model: LanguageModel) -> TrainState:
@@ -87,7 +90,7 @@ def train(run: Run, model: LanguageModel) -> RunResult:
         InputError: the disk is full, or the record of the run was altered.
     """
     keep_freed_memory()
-    module = run.ranks.wrap(model)
+    module = run.ranks.wrap(model, sharded=run.machine.sharding == "fsdp")
     state = new_state(run.config, model)
     lines, chain = _resume(run, state)
     run.report.advance(state.step)
@@ -97,16 +100,18 @@ def train(run: Run, model: LanguageModel) -> RunResult:
             _Loop(run, state, module=module, metrics=metrics, signals=signals, lines=lines).go()
     finally:
         metrics.close()
-    return _finish(run, state, chain=metrics.chain)
+    return _finish(run, state)
 
 
 def _resume(run: Run, state: TrainState) -> tuple[list[dict], str]:
     """Restore the newest good checkpoint, if any; the metrics up to it, and their chain."""
-    found = newest_checkpoint(run.folder.checkpoints, config_sha256=run.config_sha256, tell=run.report.message)
+    found = newest_checkpoint(
+        run.folder.checkpoints, config_sha256=run.config_sha256, tell=run.report.message, ranks=run.ranks
+    )
     step, chain = (0, CHAIN_START) if found is None else (found.state.step, found.state.metrics_sha256)
     if found is not None:
-        restore(state, found.weights, ema=found.ema, moments=found.moments)
-        torch.set_rng_state(found.rng)
+        restore(state, found.weights, ema=found.ema, moments=found.moments, ranks=run.ranks)
+        restore_rng(found.rng(run.ranks.index), run.ranks.device)
         state.step = step
     run.ranks.wait()
     lines = cut_back(run.folder.metrics, step=step, chain=chain) if run.ranks.is_main else []
@@ -170,9 +175,7 @@ class _Loop:
         computing_at_s = time.monotonic()
         loss, correct = self._gradients(batch, k)
         computed_at_s = time.monotonic()
-        grad_norm = float(
-            torch.nn.utils.get_total_norm([p.grad for p in state.model.parameters() if p.grad is not None])
-        )
+        grad_norm = self._run.ranks.norm([p.grad for p in state.model.parameters() if p.grad is not None])
         self._refuse_not_finite(loss, grad_norm, k=k)
         state.optimizer.param_groups[0]["lr"] = lr
         state.optimizer.step()
@@ -201,6 +204,7 @@ class _Loop:
                 loss = self._module(micro.token_ids, micro.labels, micro.layout, k)
                 (loss.loss_sum * (ranks.count / batch.response_tokens)).backward()
             sums.append(torch.stack((loss.loss_sum.detach().double(), loss.n_correct.double())))
+        ranks.release(self._state.model)
         loss_sum, correct = ranks.total(torch.stack(sums).sum(dim=0)).tolist()
         return loss_sum / batch.response_tokens, int(correct)
 
@@ -246,6 +250,7 @@ class _Loop:
             scored = run.score(model, self._state.step)
             return found.model_copy(update={"exact": float(scored["exact"]), "n_pairs": int(scored["n"])})
         finally:
+            run.ranks.release(model)
             self._state.optimizer.swap_ema()
 
     def _record(self, facts: StepFacts, times: StepTimes, *, plot: bool) -> None:
@@ -272,15 +277,8 @@ class _Loop:
         run = self._run
         if run.ranks.is_main:
             self._metrics.sync()
-            save_checkpoint(
-                run.folder.checkpoints,
-                self._state,
-                config=run.config,
-                k=k,
-                metrics_sha256=self._metrics.chain,
-                keep=run.config.keep_checkpoints,
-            )
-        run.ranks.wait()
+        facts = SavedFacts(run.config, k, metrics_sha256=self._metrics.chain, keep=run.config.keep_checkpoints)
+        save_checkpoint(run.folder.checkpoints, self._state, facts, ranks=run.ranks)
         self._saved_at_s = time.monotonic()
 
 
@@ -293,7 +291,9 @@ def _dev_line(step: int, dev: DevScore) -> str:
     return f"step {step}: held-out loss {dev.loss:.3f}{exact}"
 
 
-def _finish(run: Run, state: TrainState, *, chain: str) -> RunResult:
+def _finish(run: Run, state: TrainState) -> RunResult:
+    """The result, its digests as the last checkpoint states them: with sharded weights no rank could make them."""
+    saved = read_state(run.folder.checkpoints / folder_of(state.step))
     lines = read_metrics(run.folder.metrics)
     seconds = sum(line["seconds"] for line in lines)
     result = RunResult(
@@ -302,9 +302,9 @@ def _finish(run: Run, state: TrainState, *, chain: str) -> RunResult:
         dev=DevScore(**lines[-1]["dev"]) if "dev" in lines[-1] else None,
         tokens_per_s=round(sum(line["tokens"] for line in lines) / seconds, 1),
         checkpoint=folder_of(state.step),
-        weights_sha256=weights_sha256(fused_state(state.model)),
-        ema_sha256=weights_sha256(averaged_state(state)),
-        metrics_sha256=chain,
+        weights_sha256=saved.weights_sha256,
+        ema_sha256=saved.ema_sha256,
+        metrics_sha256=saved.metrics_sha256,
     )
     if run.ranks.is_main:
         run.folder.write_result(result)

@@ -1,8 +1,14 @@
-"""The ranks of a run: how many, which one this is, and what they do together. Accelerate is used here and nowhere else.
+"""The ranks of a run: how many, which one this is, and what they do together. Accelerate and torch.distributed are used
+here and nowhere else.
 
-Owns device placement, the data-parallel wrapper, sums over ranks and the share of a step's bins. It must not know
-losses, schedules or files. Launched by `accelerate launch` or `torchrun`, a process finds its rank by itself; alone it
-is rank 0 of 1. Mixed precision is not Accelerate's: the model casts its own copy of the float32 masters.
+Owns device placement, the data-parallel wrappers, sums over ranks and what is whose: the share of a step's bins, of a
+tensor's rows. It must not know losses, schedules or files. Launched by `accelerate launch` or `torchrun`, a process
+finds its rank by itself; alone it is rank 0 of 1. Mixed precision is not Accelerate's, nor is sharding: it ignores its
+FSDP settings on a CPU, and tests there would prove a path that no GPU runs.
+
+Sharded (FSDP2), each rank holds some rows of every matrix. The model applies its blocks many times in a pass, so a
+block's matrices are gathered once a step and kept until `release`, over all applications and micro-batches: one
+all-gather and one reduce-scatter a block and step, however large k is.
 """
 
 from __future__ import annotations
@@ -15,9 +21,18 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import (
+    FSDPModule,
+    MixedPrecisionPolicy,
+    fully_shard,
+    register_fsdp_forward_method,
+)
+from torch.distributed.tensor import DTensor
 
 from hrmbuild.errors import UsageError
 from hrmbuild.model.language_model import LanguageModel
+from hrmbuild.model.layers import Block
 
 T = TypeVar("T")
 
@@ -39,12 +54,17 @@ class Ranks:
 
     @property
     def is_main(self) -> bool:
-        """Whether this rank writes files and reports."""
+        """Whether this rank reports, and completes what all ranks write."""
         return self.index == 0
 
-    def wrap(self, model: LanguageModel) -> torch.nn.Module:
-        """The model, on the device, ready to be trained by all ranks; alone it is the model itself."""
-        return self._accelerator.prepare(model)
+    def wrap(self, model: LanguageModel, *, sharded: bool = False) -> torch.nn.Module:
+        """The model, on the device, ready to be trained by all ranks; alone it is the model itself.
+
+        Sharded, the model is changed in place: its parameters become this rank's rows of them.
+        """
+        if not sharded or self.count == 1:
+            return self._accelerator.prepare(model)
+        return _shard(model.to(self.device), device=self.device, count=self.count)
 
     def share(self, bins: Sequence[T]) -> Sequence[T]:
         """This rank's bins of a step, consecutive.
@@ -64,9 +84,30 @@ class Ranks:
             )
         return bins[self.index * each : (self.index + 1) * each]
 
-    def accumulate(self, model: torch.nn.Module, *, last: bool) -> AbstractContextManager[object]:
+    def accumulate(self, module: torch.nn.Module, *, last: bool) -> AbstractContextManager[object]:
         """Around a micro-step: gradients are exchanged after the last one only."""
-        return nullcontext() if last or self.count == 1 else self._accelerator.no_sync(model)
+        if isinstance(module, FSDPModule):
+            module.set_requires_gradient_sync(last)
+            return nullcontext()
+        return nullcontext() if last or self.count == 1 else self._accelerator.no_sync(module)
+
+    def release(self, model: torch.nn.Module) -> None:
+        """Give back the matrices gathered for forward and backward; needed before the weights change, for they stay."""
+        for part in model.modules():
+            if isinstance(part, FSDPModule):
+                part.reshard()
+
+    def own_rows(self, n_rows: int) -> tuple[int, int]:
+        """First row and end of this rank's part of a tensor; the last ranks may have none."""
+        each = -(-n_rows // self.count)
+        return min(self.index * each, n_rows), min((self.index + 1) * each, n_rows)
+
+    def norm(self, gradients: Sequence[Tensor]) -> float:
+        """L2 norm over all elements of all gradients, sharded or whole; the same number on every rank."""
+        if not any(isinstance(gradient, DTensor) for gradient in gradients):
+            return float(torch.nn.utils.get_total_norm(gradients))
+        norms = torch._foreach_norm([local_rows(gradient) for gradient in gradients])
+        return float(self.total(torch.stack(norms).double().square().sum()).sqrt())
 
     def total(self, value: Tensor) -> Tensor:
         """Sum over ranks, on every rank."""
@@ -76,6 +117,23 @@ class Ranks:
         """Whether the flag is set on any rank."""
         return flag if self.count == 1 else bool(self.total(torch.tensor(int(flag), device=self.device)) > 0)
 
+    def texts(self, own: str) -> list[str]:
+        """What each rank says, by rank; on every rank the same."""
+        if self.count == 1:
+            return [own]
+        data = own.encode("utf-8")
+        lengths = self._in_own_row(torch.tensor([len(data)], dtype=torch.int64))
+        held = torch.zeros(int(lengths.max()), dtype=torch.int64)
+        held[: len(data)] = torch.tensor(list(data), dtype=torch.int64)
+        rows = self._in_own_row(held).tolist()
+        return [bytes(row[: int(n)]).decode("utf-8") for row, n in zip(rows, lengths, strict=True)]
+
+    def _in_own_row(self, row: Tensor) -> Tensor:
+        """[count, n]: every rank's row."""
+        table = torch.zeros(self.count, len(row), dtype=row.dtype, device=self.device)
+        table[self.index] = row.to(self.device)
+        return self.total(table).cpu()
+
     def main_first(self) -> AbstractContextManager[object]:
         """The main rank runs the block while the others wait; then they run it and find what it left."""
         return self._accelerator.main_process_first()
@@ -83,3 +141,34 @@ class Ranks:
     def wait(self) -> None:
         """Until every rank is here."""
         self._accelerator.wait_for_everyone()
+
+
+def local_rows(tensor: Tensor) -> Tensor:
+    """This rank's rows of a sharded tensor (they share its memory), or a whole tensor itself."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def is_sharded(tensor: Tensor) -> bool:
+    """Whether a tensor holds this rank's rows only."""
+    return isinstance(tensor, DTensor)
+
+
+def _shard(model: LanguageModel, *, device: torch.device, count: int) -> torch.nn.Module:
+    """FSDP2 around each block and around the rest (embedding and head); buffers stay whole on every rank.
+
+    Blocks compute in the model's dtype; embedding and head are cast by the model itself from float32, as everywhere.
+    Gradients are reduced in float32, and inputs are left as they are: RoPE's tables stay float32.
+    """
+    mesh = init_device_mesh(device.type, (count,))
+    inside = MixedPrecisionPolicy(
+        param_dtype=model.compute_dtype, reduce_dtype=torch.float32, cast_forward_inputs=False
+    )
+    outside = MixedPrecisionPolicy(reduce_dtype=torch.float32, cast_forward_inputs=False)
+    for block in [part for part in model.modules() if isinstance(part, Block)]:
+        fully_shard(block, mesh=mesh, reshard_after_forward=False, mp_policy=inside)
+    module = fully_shard(model, mesh=mesh, reshard_after_forward=False, mp_policy=outside)
+    module.set_reshard_after_backward(False)
+    for method in ("prefill", "decode"):
+        register_fsdp_forward_method(module, method)
+    model.is_sharded = True
+    return module

@@ -12,8 +12,9 @@ from hrmbuild.fingerprint import hash_file, sha256_hex
 from hrmbuild.model import build_model
 from hrmbuild.model.digest import weights_sha256
 from hrmbuild.records.run import RunConfig
-from hrmbuild.training.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
+from hrmbuild.training.checkpoint import Checkpoint, SavedFacts, read_checkpoint, save_checkpoint
 from hrmbuild.training.loop import new_state
+from hrmbuild.training.ranks import Ranks
 from hrmbuild.training.state import TrainState, averaged_state, moments_state, restore
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "checkpoint_1" / "step_000001"
@@ -41,8 +42,8 @@ def golden_state() -> TrainState:
 
 
 def write(folder: Path) -> Path:
-    chain = sha256_hex(b"metrics")
-    return save_checkpoint(folder, golden_state(), config=golden_config(), k=2, metrics_sha256=chain, keep=1)
+    facts = SavedFacts(golden_config(), k=2, metrics_sha256=sha256_hex(b"metrics"), keep=1)
+    return save_checkpoint(folder, golden_state(), facts, ranks=Ranks(cpu=True))
 
 
 def test_the_golden_checkpoint_is_read_and_restored() -> None:
@@ -50,7 +51,7 @@ def test_the_golden_checkpoint_is_read_and_restored() -> None:
     assert isinstance(found, Checkpoint)
     assert (found.state.step, found.state.k) == (1, 2)
     state = new_state(golden_config(), build_model(SHAPE))
-    restore(state, found.weights, ema=found.ema, moments=found.moments)
+    restore(state, found.weights, ema=found.ema, moments=found.moments, ranks=Ranks(cpu=True))
     assert weights_sha256(state.model.state_dict()) == found.state.weights_sha256
     assert weights_sha256(averaged_state(state)) == found.state.ema_sha256
     assert weights_sha256(moments_state(state)) == weights_sha256(found.moments)

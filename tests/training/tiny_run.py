@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from token_rows import CONTENT_ROOT, SOURCES, make_rows, make_tokenizer
@@ -29,7 +29,7 @@ class Notes:
     def __init__(self) -> None:
         self.steps, self.messages = 0, []
 
-    def advance(self, n: int = 1, *, note: str = "") -> None:
+    def advance(self, n: int = 1, *, note: str = "", left_s: float | None = None, before: bool = False) -> None:
         self.steps += n
 
     def message(self, text: str) -> None:
@@ -79,9 +79,17 @@ def new_model(run_config: RunConfig) -> LanguageModel:
     return model
 
 
-def new_run(folder: Path, run_config: RunConfig, *, score: Score | None = None, notes: Notes | None = None) -> Run:
+def new_run(
+    folder: Path,
+    run_config: RunConfig,
+    *,
+    score: Score | None = None,
+    notes: Notes | None = None,
+    sharding: Literal["ddp", "fsdp"] | None = None,
+) -> Run:
     """On the CPU, with one thread."""
     ranks = Ranks(cpu=True)
+    machine = describe_machine(ranks, dtype=run_config.dtype, attention="auto", threads=1)
     folder.mkdir(parents=True, exist_ok=True)
     return Run(
         config=run_config,
@@ -89,7 +97,7 @@ def new_run(folder: Path, run_config: RunConfig, *, score: Score | None = None, 
         data=token_data(),
         folder=RunFolder(folder),
         ranks=ranks,
-        machine=describe_machine(ranks, dtype=run_config.dtype, attention="auto", threads=1),
+        machine=machine.model_copy(update={"sharding": sharding}),
         repeats=None,
         score=score,
         report=notes or Notes(),
@@ -97,8 +105,14 @@ def new_run(folder: Path, run_config: RunConfig, *, score: Score | None = None, 
 
 
 def train_in(
-    folder: Path, run_config: RunConfig, *, score: Score | None = None, notes: Notes | None = None
+    folder: Path,
+    run_config: RunConfig,
+    *,
+    score: Score | None = None,
+    notes: Notes | None = None,
+    sharding: Literal["ddp", "fsdp"] | None = None,
 ) -> RunResult:
     """A whole run, or the rest of one."""
     torch.manual_seed(0)
-    return train(new_run(folder, run_config, score=score, notes=notes), new_model(run_config))
+    run = new_run(folder, run_config, score=score, notes=notes, sharding=sharding)
+    return train(run, new_model(run_config))
