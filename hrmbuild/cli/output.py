@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +17,9 @@ from typing import Annotated, Any, Protocol
 import typer
 
 PLAIN_INTERVAL_S = 10.0
+PLAIN_LATER_INTERVAL_S = 60.0
+"""Between plain lines of a stage that has run for ten minutes: a run of two days then leaves 3,000 lines."""
+PLAIN_LATER_S = 600.0
 REDRAW_INTERVAL_S = 0.2
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
@@ -32,6 +37,16 @@ def print_json(value: dict[str, Any]) -> None:
     """One JSON object on one line of stdout; letters beyond ASCII are escaped where stdout cannot write them all."""
     writes_all = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     print(json.dumps(value, ensure_ascii=not writes_all, default=str), flush=True)
+
+
+def print_bytes(data: bytes) -> None:
+    """What another process wrote on its stdout, on ours."""
+    print(data.decode(sys.stdout.encoding or "utf-8", "replace"), end="", flush=True)
+
+
+def say_nothing() -> None:
+    """Of several processes that run one command, one speaks on stdout: the others' results go nowhere."""
+    sys.stdout = io.TextIOWrapper(open(os.devnull, "wb"), encoding="utf-8")  # noqa: SIM115 - until the process ends
 
 
 def write_every_letter() -> None:
@@ -80,17 +95,23 @@ class TerminalProgress:
         """Close the stage before, open this one."""
         self.close()
         self._name, self._total, self._unit = name, total, unit
-        self._done, self._note = 0, ""
+        self._done, self._before, self._note, self._left_s = 0, 0, "", None
         self._started_at_s = self._shown_at_s = time.monotonic()
 
-    def advance(self, n: int = 1, *, note: str = "") -> None:
-        """Count, and show where enough time has passed."""
+    def advance(self, n: int = 1, *, note: str = "", left_s: float | None = None, before: bool = False) -> None:
+        """Count, and show where enough time has passed; what was done `before` says nothing of the rate."""
         self._done += n
-        self._note = note or self._note
+        self._before += n if before else 0
+        self._note, self._left_s = note or self._note, left_s
         now_s = time.monotonic()
-        if now_s - self._shown_at_s >= (REDRAW_INTERVAL_S if self._redraw else PLAIN_INTERVAL_S):
+        if now_s - self._shown_at_s >= self._interval_s(now_s):
             self._shown_at_s = now_s
             self._show(now_s)
+
+    def _interval_s(self, now_s: float) -> float:
+        if self._redraw:
+            return REDRAW_INTERVAL_S
+        return PLAIN_INTERVAL_S if now_s - self._started_at_s < PLAIN_LATER_S else PLAIN_LATER_INTERVAL_S
 
     def message(self, text: str) -> None:
         """One line that stays."""
@@ -103,22 +124,27 @@ class TerminalProgress:
             return
         self._wipe()
         seconds = time.monotonic() - self._started_at_s
-        if self._done:
-            self.message(f"{self._name}: {self._done:,} {self._unit} in {_duration(seconds)}")
+        if self._done > self._before:
+            self.message(f"{self._name}: {self._done - self._before:,} {self._unit} in {duration(seconds)}")
         self._name = None
 
     def _show(self, now_s: float) -> None:
         self._wipe()
         line = self._line(now_s - self._started_at_s)
+        if self._redraw:
+            line = _cut(line, shutil.get_terminal_size().columns - 1)
         print(line, file=sys.stderr, end="" if self._redraw else "\n", flush=True)
         self._drawn = self._redraw
 
     def _line(self, seconds: float) -> str:
-        rate = self._done / seconds if seconds > 0 else 0.0
+        rate = (self._done - self._before) / seconds if seconds > 0 else 0.0
         parts = [f"{self._name}: {self._done:,}" + (f"/{self._total:,}" if self._total else "") + f" {self._unit}"]
         parts.append(f"{rate:,.1f}/s")
-        if self._total and rate > 0:
-            parts.append(f"{_duration((self._total - self._done) / rate)} left")
+        left_s = self._left_s
+        if left_s is None and self._total and rate > 0:
+            left_s = (self._total - self._done) / rate
+        if left_s is not None:
+            parts.append(f"{duration(left_s)} left")
         return "  ".join([*parts, self._note]).rstrip()
 
     def _wipe(self) -> None:
@@ -127,8 +153,16 @@ class TerminalProgress:
             self._drawn = False
 
 
-def _duration(seconds: float) -> str:
+def _cut(line: str, width: int) -> str:
+    """A line that wraps could not be wiped: what is too long for the terminal ends in an ellipsis."""
+    return line if len(line) <= width else f"{line[: max(0, width - 1)]}…"
+
+
+def duration(seconds: float) -> str:
+    """`3.2 s`, `4 min 05 s`, `2 h 07 min`, `3 d 04 h`."""
     whole = round(seconds)
+    if whole >= 48 * 3600:
+        return f"{whole // 86400} d {whole % 86400 // 3600:02d} h"
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{seconds:.1f} s"

@@ -12,8 +12,13 @@ class Progress(Protocol):
         """A stage begins: `total` units are expected, None where nobody knows."""
         ...
 
-    def advance(self, n: int = 1, *, note: str = "") -> None:
-        """`n` more units are done; `note` is shown beside the rate (`loss 0.41 k 5`)."""
+    def advance(self, n: int = 1, *, note: str = "", left_s: float | None = None, before: bool = False) -> None:
+        """`n` more units are done; `note` is shown beside the rate (`loss 0.41 k 5`).
+
+        Args:
+            left_s: time left, where the caller knows it better than the rate tells.
+            before: they were done by an earlier process, so they say nothing of the rate.
+        """
         ...
 
     def message(self, text: str) -> None:
@@ -30,7 +35,7 @@ class SilentProgress:
     def stage(self, name: str, *, total: int | None, unit: str) -> None:
         """Nothing to show."""
 
-    def advance(self, n: int = 1, *, note: str = "") -> None:
+    def advance(self, n: int = 1, *, note: str = "", left_s: float | None = None, before: bool = False) -> None:
         """Nothing to show."""
 
     def message(self, text: str) -> None:

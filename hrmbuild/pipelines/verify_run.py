@@ -150,7 +150,8 @@ def _result_problems(files: RunFolder, result: RunResult, chain: list[str], last
 
 
 def _no_other_check(folder: Path) -> Check:
-    extra = [path.name for path in sorted(folder.iterdir()) if path.name not in _KNOWN | _FOR_PEOPLE or path.is_symlink()]
+    expected = _KNOWN | _FOR_PEOPLE
+    extra = [path.name for path in sorted(folder.iterdir()) if path.name not in expected or path.is_symlink()]
     checkpoints = folder / "checkpoints"
     known = {path.name for path in checkpoint_folders(checkpoints)}
     if checkpoints.is_dir():

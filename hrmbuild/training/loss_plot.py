@@ -6,19 +6,19 @@ Owns the picture. It must not need a display, and carries no date.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hrmbuild.files import write_atomic
+from hrmbuild.training.history import History
 
 MOST_POINTS = 2000
 """Points of the training curve: more are not visible, and would make the file large."""
 
 
-def write_loss_plot(path: Path, lines: Sequence[dict[str, Any]], *, title: str) -> None:
-    """Draw the metrics' lines; nothing is drawn before the first step."""
-    if not lines:
+def write_loss_plot(path: Path, history: History, *, title: str) -> None:
+    """Draw the curves; nothing is drawn before the first step."""
+    if not len(history):
         return
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -27,18 +27,19 @@ def write_loss_plot(path: Path, lines: Sequence[dict[str, Any]], *, title: str) 
     with matplotlib.rc_context({"svg.hashsalt": "hrmbuild", "svg.fonttype": "none"}):
         figure = Figure(figsize=(8, 4.5), layout="constrained")
         axes = figure.add_subplot(xlabel="step", ylabel="loss (nats a response token)", title=title)
-        _draw(axes, lines)
+        _draw(axes, history)
         buffer = io.StringIO()
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     write_atomic(path, buffer.getvalue().encode("utf-8"))
 
 
-def _draw(axes: Any, lines: Sequence[dict[str, Any]]) -> None:
-    shown = lines[:: max(1, len(lines) // MOST_POINTS)]
-    axes.plot([line["step"] for line in shown], [line["loss"] for line in shown], label="training", lw=0.8)
-    dev = [(line["step"], line["dev"]) for line in lines if "dev" in line]
-    axes.plot([step for step, _ in dev], [score["loss"] for _, score in dev], "o-", label="held out (EMA)", ms=3)
-    exact = [(step, score["exact"]) for step, score in dev if "exact" in score]
+def _draw(axes: Any, history: History) -> None:
+    every = max(1, len(history) // MOST_POINTS)
+    steps, losses = history.column("step")[::every], history.column("loss")[::every]
+    axes.plot(steps, losses, label="training", lw=0.8)
+    found = history.evaluations
+    axes.plot([one.step for one in found], [one.dev.loss for one in found], "o-", label="held out (EMA)", ms=3)
+    exact = [(one.step, one.dev.exact) for one in found if one.dev.exact is not None]
     if exact:
         right = axes.twinx()
         right.plot([step for step, _ in exact], [share for _, share in exact], "s--", color="tab:green", ms=3)

@@ -19,6 +19,11 @@ from hrmbuild.records.base import Noun, Sha256
 from hrmbuild.records.run import DevScore
 
 FILE_NAME = "metrics.jsonl"
+TAIL_BYTES = 1 << 16
+"""Bytes that hold the last hundred lines or so."""
+SEARCHED_BYTES = 1 << 26
+"""How far back an evaluation is looked for: about 100,000 steps."""
+_NEEDED = {"step", "k", "lr", "loss", "tokens", "seconds", "tokens_per_s"}
 CHAIN_START = sha256_hex(b"hrmbuild metrics")
 """Chain before the first step."""
 
@@ -54,10 +59,16 @@ class StepTimes(Noun):
     """Of the update, evaluation and checkpoint left out."""
     outside_s: float
     """Of these, outside forward and backward: loading, layout, optimizer, sums."""
+    saved_s: float | None = None
+    """Before this step the run stood still so long for a checkpoint; absent: it did not."""
     elapsed_s: float
     """Since the run, or its resumption, began."""
     peak_mib: float | None = None
     """Most GPU memory in use so far; absent on a CPU."""
+    resident_mib: float | None = None
+    """Memory of the process now; on a CPU only."""
+    mfu: float | None = None
+    """Share of the devices' matrix peak; absent where no peak is known."""
 
 
 def next_link(chain: str, facts: StepFacts) -> str:
@@ -101,6 +112,52 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
     except ValueError as error:
         raise _altered(path, "a line is no JSON") from error
+
+
+def read_tail(path: Path, *, most_bytes: int = TAIL_BYTES) -> list[dict[str, Any]]:
+    """The last complete lines, as many as stand in `most_bytes`; what is torn or no line of metrics is left out.
+
+    It reads a file that another process may be writing, takes no lock, and raises for nothing that it finds inside.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            start = file.seek(max(0, size - most_bytes))
+            pieces = file.read(size - start).split(b"\n")
+    except FileNotFoundError:
+        return []
+    whole = pieces[:-1] if start == 0 else pieces[1:-1]
+    return [line for piece in whole if (line := _line_of(piece)) is not None]
+
+
+def last_evaluation(path: Path) -> dict[str, Any] | None:
+    """The last line that holds an evaluation, looked for from the end in at most `SEARCHED_BYTES`."""
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            low = max(0, end - SEARCHED_BYTES)
+            rest = b""
+            while end > low:
+                start = max(low, end - TAIL_BYTES)
+                file.seek(start)
+                block = file.read(end - start) + rest
+                for piece in reversed(block.split(b"\n")):
+                    line = _line_of(piece) if b'"dev"' in piece else None
+                    if line is not None and "dev" in line:
+                        return line
+                rest, end = block.partition(b"\n")[0], start
+    except FileNotFoundError:
+        return None
+    return None
+
+
+def _line_of(piece: bytes) -> dict[str, Any] | None:
+    """A line with what every line has, or nothing: the writer may be in the middle of it."""
+    try:
+        line = json.loads(piece)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and line.keys() >= _NEEDED else None
 
 
 def cut_back(path: Path, *, step: int, chain: str) -> list[dict[str, Any]]:
