@@ -6,6 +6,7 @@ Owns the choices. A stopwatch must never decide: the same inputs have to give th
 from __future__ import annotations
 
 import os
+from typing import Literal
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,7 +78,13 @@ def _blocks(model: LanguageModel) -> list[Block]:
 
 
 def describe_machine(
-    ranks: Ranks, *, dtype: str, attention: str, threads: int | None, compiled: bool = False
+    ranks: Ranks,
+    *,
+    dtype: str,
+    attention: str,
+    threads: int | None,
+    compiled: bool = False,
+    sharding: Literal["ddp", "fsdp"] | None = None,
 ) -> Machine:
     """Choose the kernel, set the threads of this process, and say what is used.
 
@@ -95,5 +102,6 @@ def describe_machine(
         instruction_set=torch.backends.cpu.get_cpu_capability(),
         torch=torch.__version__.split("+")[0],
         attention=backend.value,
+        sharding=sharding,
         compiled=compiled or None,
     )
