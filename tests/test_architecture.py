@@ -31,11 +31,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": {"errors", "fingerprint", "config", "model"},
     "training": NOUNS | {"shards", "model", "tokens", "training"},
     "inference": NOUNS | {"shards", "model", "tokens", "inference"},
+    "retrieval": NOUNS | {"retrieval"},
     "evaluation": NOUNS | {"inference", "model", "tokens", "audit", "evaluation"},
     "packaging": NOUNS | {"inference", "model", "tokens", "audit", "packaging"},
     "pipelines": NOUNS
     | {"readers", "pairs", "gates", "tokens", "audit", "store", "model", "training", "inference", "evaluation"}
-    | {"packaging", "pipelines", "shards"},
+    | {"packaging", "pipelines", "retrieval", "shards"},
     "cli": NOUNS | {"pipelines", "cli"},
     "__main__": {"cli"},
 }
@@ -47,6 +48,7 @@ LIBRARIES: dict[str, set[str]] = {
     "polars": {"store", "pipelines"},
     "accelerate": {"training"},
     "transformers": set(),
+    "bm25s": {"retrieval"},
     "typer": {"cli"},
     "cryptography": {"audit"},
 }

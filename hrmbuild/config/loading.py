@@ -106,6 +106,7 @@ def load_project(config: Path | None, *, sources: Path | None = None, work: Path
     positioned = parse_yaml(_read_settings(path), name=path.name)
     settings = validate_settings(ProjectConfig, positioned, name=path.name)
     _check_labels(settings, positioned, name=path.name)
+    _check_roles(settings, positioned, name=path.name)
     folder = path.resolve().parent
     return Project(
         config=settings,
@@ -199,6 +200,28 @@ def _check_labels(settings: ProjectConfig, positioned: Positioned, *, name: str)
                     fix=f"use one of {', '.join(settings.labels)}, or declare it under labels",
                 )
             )
+    raise_all(problems)
+
+
+def _check_roles(settings: ProjectConfig, positioned: Positioned, *, name: str) -> None:
+    """A role reads up to a declared label, and the default role is declared."""
+    roles = settings.roles or {}
+    problems: list[HrmbuildError] = []
+
+    def add(code: str, what: str, place: tuple[str | int, ...], fix: str) -> None:
+        line, column = positioned.place_of(place)
+        problems.append(ConfigError(code, what, where=f"{name}:{line}:{column}", fix=fix))
+
+    for role, label in roles.items():
+        if label not in settings.labels:
+            fix = f"use one of {', '.join(settings.labels)}, or declare it under labels"
+            add("config.undeclared_label", f"roles.{role}: {label!r} is not declared", ("roles", role), fix)
+    if settings.default_role is not None and settings.default_role not in roles:
+        known = ", ".join(roles) or "none yet"
+        fix = f"declare it under roles (declared: {known})"
+        add(
+            "config.undeclared_role", f"default_role: {settings.default_role!r} is not declared", ("default_role",), fix
+        )
     raise_all(problems)
 
 

@@ -161,6 +161,36 @@ class TokenizerConfig(Settings):
     """Entries; absent: by the size of the train split, see `tokens.tokenizer`."""
 
 
+class StratumMix(Settings):
+    """How an epoch shows one stratum."""
+
+    weight: float | None = Field(default=None, gt=0)
+    """Its part of an epoch's tokens, relative to the other weights; all strata have one, or none."""
+    repeat: int = Field(default=1, ge=1, le=1000)
+    """How often an epoch may show each of its pairs, beside a source's own `repeat`."""
+    max_pairs_per_file: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    """Most different pairs of a file in one epoch; every epoch takes others. Absent: that of the mix."""
+
+
+class MixConfig(Settings):
+    """What an epoch shows of the corpus. Absent: all of it, each pair as often as its source says."""
+
+    strata: dict[str, StratumMix] = {}
+    """By name. Where there are weights, the stratum that is scarcest for its weight is shown whole and decides how long
+    an epoch is; of the others each epoch shows a part."""
+    max_pairs_per_file: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    """Most different pairs of a file in one epoch, for strata that say nothing of their own."""
+    epoch_tokens: int | None = Field(default=None, ge=1)
+    """Length of an epoch; absent: what there is, or what the weights allow."""
+
+    @field_validator("strata")
+    @classmethod
+    def _can_be_keys(cls, value: dict[str, StratumMix]) -> dict[str, StratumMix]:
+        if any(letter > "\uffff" for name in value for letter in name):
+            raise ValueError("names of strata have no letter beyond U+FFFF")
+        return value
+
+
 class TrainConfig(Settings):
     """One run."""
 
@@ -172,6 +202,8 @@ class TrainConfig(Settings):
     """The paper's number of passes; used where `steps` is absent."""
     batch_tokens: int | None = Field(default=None, ge=256)
     """Tokens a step over all ranks; absent: the preset's."""
+    mix: MixConfig | None = None
+    """Weights, caps and repeats of strata; absent: an epoch shows every pair."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Absent: the preset's."""
     final_lr_fraction: float | None = Field(default=None, ge=0, le=1)
@@ -184,6 +216,9 @@ class TrainConfig(Settings):
     compile: bool | None = None
     """`true`: torch.compile for what stands around attention in every block. Off unless asked for: the first step takes
     a minute or more, other bits come out, and on a CPU it gains a few per cent (`docs/measured.md`)."""
+    sharding: Literal["auto", "ddp", "fsdp"] | None = None
+    """Several ranks: each with the whole model (`ddp`) or with its rows of it (`fsdp`); absent or `auto`: whole where it
+    fits the smallest GPU. It decides no weight beyond rounding, and a run may go on with another."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads; absent: the cores this process may use. Recorded: other threads may give other bits."""
     eval_every_steps: int | None = Field(default=None, ge=1)
@@ -192,7 +227,12 @@ class TrainConfig(Settings):
     """Dev pairs scored each time, drawn by id."""
     checkpoint_every_steps: int | None = Field(default=None, ge=1)
     """Absent: five times a run."""
+    checkpoint_minutes: float | None = Field(default=None, gt=0)
+    """Also by the clock, so that a crash costs no more than this; absent: 15. It changes no number of the run."""
     keep_checkpoints: int = Field(default=2, ge=1)
+    """The newest so many stay; an older one goes when the newer one is complete on the disk."""
+    stop_on_spike: float | None = Field(default=None, gt=1)
+    """Stop before an update whose loss is above this many times the median of the last 100 steps; absent: never."""
 
 
 class GatesConfig(Settings):
@@ -240,6 +280,11 @@ class ProjectConfig(Settings):
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
     labels: tuple[str, ...] = DEFAULT_LABELS
     """Sensitivity, lowest first."""
+    roles: dict[str, str] | None = None
+    """Who may read what: role -> the highest label it may read. `ask` and `serve` refuse a role below the package's
+    label, and `ask --corpus` shows a role nothing above its own; what is not declared may read nothing."""
+    default_role: str | None = None
+    """Role of `ask` and `serve` where none is named; a package records it."""
     templates: str | None = None
     """Folder of the project's own templates; they stand before the built-in ones of the same name."""
     gates: GatesConfig = GatesConfig()

@@ -16,6 +16,7 @@ from hrmbuild.gates.finding import Finding
 from hrmbuild.gates.registry import GATES
 from hrmbuild.pairs.context import CompileContext
 from hrmbuild.pairs.environment import Templates
+from hrmbuild.pairs.passages import passages
 from hrmbuild.pairs.registry import compile_record
 from hrmbuild.pairs.splits import assign
 from hrmbuild.pipelines.declared_columns import check_declared_columns
@@ -27,6 +28,7 @@ from hrmbuild.readers.result import ReadResult
 from hrmbuild.records.document import Document, Record, Table
 from hrmbuild.records.locator import Locator
 from hrmbuild.records.pair import CompiledPair, Rejection, pair_id
+from hrmbuild.records.passage import SourcePassage
 from hrmbuild.records.source import Source
 from hrmbuild.store.connection import scratch_connection
 from hrmbuild.store.writer import FileOutcome, UnitWriter
@@ -121,6 +123,8 @@ class UnitWorker:
     def _compile_record(self, record: Record, context: CompileContext, writer: UnitWriter) -> int:
         """Number of pairs made from a record; a record that makes none must have said why."""
         n_pairs = n_rejections = 0
+        for passage in _passages(record, context):
+            writer.add_passage(passage)
         for compiled in _compiled(record, context):
             if isinstance(compiled, Rejection):
                 n_rejections += 1
@@ -167,6 +171,14 @@ def _compiled(record: Record, context: CompileContext) -> Iterator[CompiledPair 
             source_sha256=context.source.sha256,
             locator=getattr(record, "locator", None) or Locator(),
         )
+
+
+def _passages(record: Record, context: CompileContext) -> list[SourcePassage]:
+    """What may be shown of a record; one that its compiler refuses is shown to nobody, and it says why."""
+    try:
+        return list(passages(record, context))
+    except InputError:
+        return []
 
 
 def _needs_sql(unit: Unit, readable: list[tuple[Source, ReadResult]]) -> bool:

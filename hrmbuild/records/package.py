@@ -7,14 +7,19 @@ from typing import Any, Literal
 
 from hrmbuild.fingerprint import hash_value
 from hrmbuild.records.base import DecimalText, Noun, Sha256
+from hrmbuild.records.passage import Access
 
-NOT_CONTENT = frozenset({"README.md", "corpus-manifest.json", "receipts.json"})
+NOT_CONTENT = frozenset(
+    {"README.md", "corpus-manifest.json", "provenance.dsse.json", "provenance.json", "receipts.json"}
+)
 """Files that differ between equal runs: the card and the receipts speak of time and machine, the manifest's copy holds
-salted roots (`corpus_content_root` stands for it)."""
+salted roots (`corpus_content_root` stands for it), a signature is another each time. `model.sig` is in no list: it
+signs the manifest."""
 
 
 class PackageManifest(Noun):
-    """`manifest.json` of a package; it lists every file of the folder but itself. Its file is the RFC 8785 bytes."""
+    """`manifest.json` of a package; it lists every file of the folder but itself and `model.sig`. Its file is the RFC
+    8785 bytes."""
 
     format: Literal[1] = 1
     hrmbuild: str
@@ -25,6 +30,8 @@ class PackageManifest(Noun):
     arch: str
     label: str
     """Highest label of what it was trained on."""
+    access: Access | None = None
+    """Who may ask; absent: the project declared no roles."""
     lineage: str
     """`complete`, or `partial: …` with what is outside."""
     corpus_content_root: Sha256

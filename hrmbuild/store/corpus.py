@@ -17,6 +17,7 @@ import polars as pl
 
 from hrmbuild.fingerprint import canonical_json, hash_value
 from hrmbuild.records.pair import Pair, Split
+from hrmbuild.records.passage import LabelledPassage
 from hrmbuild.records.source import Source
 from hrmbuild.store import reading, salts
 from hrmbuild.store.balance import Balance, read_balance
@@ -234,6 +235,14 @@ class Corpus:
     def skips(self) -> list[StoredSkip]:
         """What readers saw and did not read, sorted by path and place."""
         return reading.read_skips(self._connection)
+
+    def passages(self, labels: Sequence[str]) -> list[LabelledPassage]:
+        """The passages of files with one of these labels; of others not a byte leaves the database.
+
+        Raises:
+            InputError: `store.no_passages`: an earlier release wrote this corpus, and kept none.
+        """
+        return reading.read_passages(self._connection, list(labels))
 
     def rejections(self) -> Iterator[StoredRejection]:
         """Everything that was turned down, of all stages, sorted by path, stage and place."""

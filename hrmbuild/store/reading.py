@@ -12,8 +12,10 @@ from typing import Any
 
 import duckdb
 
+from hrmbuild.errors import InputError
 from hrmbuild.records.locator import Locator
 from hrmbuild.records.pair import Pair, Split
+from hrmbuild.records.passage import LabelledPassage, SourcePassage
 from hrmbuild.records.source import Skip, Source
 from hrmbuild.store.settle import ALIVE
 
@@ -206,3 +208,30 @@ def read_skips(connection: duckdb.DuckDBPyConnection) -> list[StoredSkip]:
         StoredSkip(path, Skip(code=code, detail=detail, locator=Locator.model_validate_json(locator)))
         for path, code, detail, locator in rows
     ]
+
+
+_PASSAGES = """
+SELECT s.label, p.source_sha256, p.path, p.locator, p.place, p.title, p.heading, p.text
+FROM passage AS p
+JOIN (SELECT path, json_extract_string(meta, '$.label') AS label FROM source WHERE status = 'read') AS s USING (path)
+WHERE list_contains(?, s.label)
+ORDER BY p.path, p.ordinal
+"""
+
+
+def read_passages(connection: duckdb.DuckDBPyConnection, labels: list[str]) -> list[LabelledPassage]:
+    """See `Corpus.passages`: the database leaves out what may not be read, so that nothing later can forget to."""
+    has = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'passage'"
+    if not connection.execute(has).fetchall()[0][0]:
+        raise InputError("store.no_passages", "this corpus was written by a release that kept no passages",
+                         fix="run hrmbuild ingest")  # fmt: skip
+    return [
+        LabelledPassage(
+            label=label,
+            passage=SourcePassage(
+                source_sha256=sha, path=path, locator=Locator(**json.loads(locator)), order=place, title=title,
+                heading=heading, text=text,
+            ),
+        )
+        for label, sha, path, locator, place, title, heading, text in connection.execute(_PASSAGES, [labels]).fetchall()
+    ]  # fmt: skip

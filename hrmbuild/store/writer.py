@@ -13,10 +13,11 @@ import polars as pl
 
 from hrmbuild.fingerprint import canonical_json
 from hrmbuild.records.pair import Axis, CompiledPair, Rejection, Split, pair_id
+from hrmbuild.records.passage import SourcePassage
 from hrmbuild.records.source import Skip, Source
 
 _BATCH_ROWS = 8192
-UNIT_TABLES = ("candidate", "rejection", "skip", "source", "unit")
+UNIT_TABLES = ("candidate", "passage", "rejection", "skip", "source", "unit")
 """Tables that hold what one unit made."""
 
 _TEXT, _WHOLE, _TRUTH = pl.String, pl.Int64, pl.Boolean
@@ -30,6 +31,10 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     "rejection": {
         "unit": _TEXT, "ordinal": _WHOLE, "path": _TEXT, "stage": _TEXT, "code": _TEXT, "detail": _TEXT,
         "source_sha256": _TEXT, "locator": _TEXT, "text": _TEXT, "pair_id": _TEXT, "gate": _TEXT,
+    },
+    "passage": {
+        "unit": _TEXT, "path": _TEXT, "ordinal": _WHOLE, "source_sha256": _TEXT, "locator": _TEXT, "place": _WHOLE,
+        "title": _TEXT, "heading": _TEXT, "text": _TEXT,
     },
     "skip": {"unit": _TEXT, "path": _TEXT, "ordinal": _WHOLE, "code": _TEXT, "detail": _TEXT, "locator": _TEXT},
     "source": {
@@ -87,6 +92,13 @@ class UnitWriter:
     def add_skip(self, path: str, skip: Skip) -> None:
         """Something in the file `path` that its reader did not read."""
         self._add("skip", (self._unit, path, self._next(), skip.code, skip.detail, _json(skip.locator)))
+
+    def add_passage(self, passage: SourcePassage) -> None:
+        """A piece of a file that may be shown beside a question."""
+        self._add("passage", (
+            self._unit, passage.path, self._next(), passage.source_sha256, _json(passage.locator), passage.order,
+            passage.title, passage.heading, passage.text,
+        ))  # fmt: skip
 
     def add_file(self, outcome: FileOutcome) -> None:
         """A file with its counts."""

@@ -10,9 +10,12 @@ from pathlib import Path
 import duckdb
 
 from hrmbuild.errors import InputError
-from hrmbuild.store.migrations import m001_corpus
+from hrmbuild.store.migrations import m001_corpus, m002_passages
 
-MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (("m001_corpus", m001_corpus.STATEMENTS),)
+MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("m001_corpus", m001_corpus.STATEMENTS),
+    ("m002_passages", m002_passages.STATEMENTS),
+)
 
 
 def applied(connection: duckdb.DuckDBPyConnection) -> list[str]:
