@@ -6,10 +6,10 @@ Owns the choices. A stopwatch must never decide: the same inputs have to give th
 from __future__ import annotations
 
 import os
-from typing import Literal
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 
