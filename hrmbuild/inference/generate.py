@@ -3,8 +3,8 @@
 Owns batching, stopping and the refusal of prompts that do not fit the context: nothing is ever cut. It must not load
 files nor score answers.
 
-Batches take prompts of similar length, so that few cache positions are idle; sequences that have ended leave the batch
-as soon as half of it is idle (leaving copies the cache, about the cost of a few steps).
+Batches take prompts of similar length, so that few cache positions are idle; a sequence that has ended leaves its
+batch at once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 
 from hrmbuild.errors import UsageError
+from hrmbuild.inference.decoding import Decoder
 from hrmbuild.inference.sampling import Choose, greedy
 from hrmbuild.model.language_model import LanguageModel
 from hrmbuild.tokens.control import CONTROL_IDS, END
@@ -118,7 +119,7 @@ def check_prompt(n_tokens: int, *, context_tokens: int, where: str | None = None
         )
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def generate_ids(
     model: LanguageModel,
     prefixes: Sequence[Sequence[int]],
@@ -161,43 +162,26 @@ def _float32_on_few_threads(model: LanguageModel) -> Iterator[None]:
 
 
 class _Batch:
-    """Sequences decoded together; `_rows` are the prompts in the cache, `_open` those that go on."""
+    """Sequences decoded together; `_rows[i]` is the prompt in row i of the cache."""
 
     def __init__(self, model: LanguageModel, rows: list[int], *, end_id: int, choose: Choose) -> None:
         self._model, self._rows, self._end_id, self._choose = model, rows, end_id, choose
-        self._open = set(rows)
 
     def run(self, prefixes: Sequence[Sequence[int]], answers: list[list[int]], *, max_new_tokens: int) -> None:
-        lengths = [len(prefixes[row]) for row in self._rows]
         context = self._model.config.context_tokens
-        room = {row: min(max_new_tokens, context - n) for row, n in zip(self._rows, lengths, strict=True)}
-        # The last token of an answer is never fed back, so the cache holds one position less than the sequence.
-        cache = self._model.new_cache(len(self._rows), min(context, max(lengths) + max_new_tokens) - 1)
-        device = self._model.lm_head.weight.device
-        prompt_T = torch.tensor([token for row in self._rows for token in prefixes[row]], device=device)
-        logits = self._model.prefill(prompt_T, lengths, cache)
+        room = {row: min(max_new_tokens, context - len(prefixes[row])) for row in self._rows}
+        # The last token of an answer is never fed back.
+        decoder = Decoder(self._model, [prefixes[row] for row in self._rows], n_new=max(room.values()) - 1)
+        logits = decoder.prefill()
         for position in range(max_new_tokens):
-            token_B = self._choose(logits, self._rows, position)
-            self._append(token_B.tolist(), answers, room)
-            if not self._open:
+            tokens = self._choose(logits, self._rows, position).tolist()
+            for index in reversed(range(len(tokens))):
+                answer = answers[self._rows[index]]
+                answer.append(tokens[index])
+                if tokens[index] == self._end_id or len(answer) == room[self._rows[index]]:
+                    decoder.drop(index)
+                    self._rows[index], tokens[index] = self._rows[-1], tokens[-1]
+                    del self._rows[-1], tokens[-1]
+            if not tokens:
                 return
-            kept = self._kept(full=max(cache.lengths) == cache.capacity_tokens)
-            if kept is not None:
-                cache.keep(kept)
-                token_B = token_B[kept]
-            logits = self._model.decode(token_B, cache)
-
-    def _append(self, tokens: list[int], answers: list[list[int]], room: dict[int, int]) -> None:
-        for row, token in zip(self._rows, tokens, strict=True):
-            if row in self._open:
-                answers[row].append(token)
-                if token == self._end_id or len(answers[row]) == room[row]:
-                    self._open.discard(row)
-
-    def _kept(self, *, full: bool) -> list[int] | None:
-        """Cache rows to go on with, when it pays to drop the others, or when one of them has no room for more."""
-        if 2 * len(self._open) > len(self._rows) and not full:
-            return None
-        kept = [index for index, row in enumerate(self._rows) if row in self._open]
-        self._rows = [self._rows[index] for index in kept]
-        return kept
+            logits = decoder.step(torch.tensor(tokens, device=logits.device))

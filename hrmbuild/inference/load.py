@@ -122,11 +122,17 @@ def model_from_state(
     shapes: dict[str, Tensor] = {}
     for name, tensor in _one_by_one(state, model):
         shapes[name] = tensor.to("meta")
-        float32[name] = tensor.to(torch.float32)
+        float32[name] = _laid_out(name, tensor.to(torch.float32), device=device)
     # On the meta device this compares names and shapes and takes no memory, whatever an altered config claims.
     load_state(model, shapes, where=where)
     model.load_state_dict(float32, assign=True)
     return model.to(device).eval().requires_grad_(False)
+
+
+def _laid_out(name: str, tensor: Tensor, *, device: torch.device | str) -> Tensor:
+    """The matrix with its columns in one piece: CPUs multiply a few tokens with it in about half the time."""
+    is_multiplied = tensor.dim() == 2 and "embed_tokens" not in name and torch.device(device).type == "cpu"
+    return tensor.t().contiguous().t() if is_multiplied else tensor
 
 
 def _one_by_one(state: Mapping[str, Tensor], model: LanguageModel) -> Iterator[tuple[str, Tensor]]:

@@ -1,7 +1,7 @@
 """The HRM-Text core: every equation of the model, in torch alone; `build_model` is the way in.
 
-Owns the networks, attention and its kernels, the loss, the key-value cache and the layouts of the weights. It must not
-do ranks, optimizers, tokenizers or logging.
+Owns the networks, attention and its kernels, the loss and the layouts of the weights. It must not do ranks, optimizers,
+tokenizers or logging.
 """
 
 from __future__ import annotations

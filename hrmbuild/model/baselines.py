@@ -27,7 +27,7 @@ class Looped(LanguageModel):
         super().__init__(config, stacks)
         self._times, self.n_cache_slots = times, sum(n * times[name] for name, n in stacks.items())
 
-    def _core(self, embedded_TD: Tensor, run: Run, *, k: int | None) -> Tensor:
+    def core(self, embedded_TD: Tensor, run: Run, *, k: int | None) -> Tensor:
         state_TD = embedded_TD
         for name, n_times in self._times.items():
             for _ in range(n_times):

@@ -24,7 +24,7 @@ class TwoLevelModel(LanguageModel):
         self._names, self.n_cache_slots = (H, L), config.n_applications * config.layers_per_stack
         self.model.register_buffer("z_L_init", torch.zeros(config.hidden_size))
 
-    def _core(self, embedded_TD: Tensor, run: Run, *, k: int | None) -> Tensor:
+    def core(self, embedded_TD: Tensor, run: Run, *, k: int | None) -> Tensor:
         H, L = (self.model.get_submodule(name) for name in self._names)
         H_cycles, L_cycles = self.config.H_cycles, self.config.L_cycles
         first_H, first_L = self.config.first_recorded(k)

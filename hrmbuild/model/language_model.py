@@ -1,44 +1,46 @@
-"""What every architecture shares: embedding, head, running a stack, training forward, prefill and decode.
+"""What every architecture shares: embedding, head, running a stack, training forward.
 
 Owns the way from token ids to hidden states and logits around an abstract core. It must not know ranks, optimizers or
-files. Sub-classes give the stacks and `_core`: in which order they are applied.
+files. Sub-classes give the stacks and `core`: in which order they are applied.
 
-Shapes: T tokens of the pack, B sequences being decoded, D width, V padded vocabulary.
+Shapes: T tokens of the pack, D width, V padded vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from functools import partial
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrmbuild.config.model import ModelConfig
-from hrmbuild.model.attention import AttentionBackend, GatedAttention, Rope, gated_attention, rope_table
-from hrmbuild.model.cache import AttendAt, KVCache
+from hrmbuild.model.attention import GatedAttention, rope_table
 from hrmbuild.model.layers import Block, BlockWeights, Stack
-from hrmbuild.model.layout import PackLayout, build_layout
+from hrmbuild.model.layout import PackLayout
 from hrmbuild.model.loss import ResponseLoss, response_loss
 
-AttentionAt = Callable[[int], GatedAttention]
-"""Cache slot (application x layer) -> the attention to use there."""
+
+class Run(Protocol):
+    """One pass of a core: how it applies a stack."""
+
+    def apply(self, stack: Stack, x_TD: Tensor, *, recorded: bool = True) -> Tensor:
+        """The stack's blocks and exit norm; without `recorded` no graph is kept."""
+        ...
 
 
-class Run:
-    """One pass over one pack: applies stacks, counts cache slots, and switches recording on and off."""
+class PackRun(Run):
+    """One pass over one pack: the same attention everywhere, recording switched on and off."""
 
-    def __init__(self, attention_at: AttentionAt, weights: dict[Block, BlockWeights]) -> None:
-        self._attention_at, self._weights, self._slot = attention_at, weights, 0
+    def __init__(self, attention: GatedAttention, weights: dict[Block, BlockWeights]) -> None:
+        self._attention, self._weights = attention, weights
 
     def apply(self, stack: Stack, x_TD: Tensor, *, recorded: bool = True) -> Tensor:
         """The stack's blocks and exit norm; without `recorded` no graph is kept."""
         with nullcontext() if recorded else torch.no_grad():
             for block in stack.layers:
-                x_TD = block(x_TD, self._attention_at(self._slot), self._weights.get(block))
-                self._slot += 1
+                x_TD = block(x_TD, self._attention, self._weights.get(block))
             return stack.exit_norm(x_TD)
 
 
@@ -68,7 +70,8 @@ class LanguageModel(nn.Module):
         """What the stacks compute in."""
         return self.compute_dtype or self.lm_head.weight.dtype
 
-    def _core(self, embedded_TD: Tensor, run: Run, *, k: int | None) -> Tensor:
+    def core(self, embedded_TD: Tensor, run: Run, *, k: int | None) -> Tensor:
+        """Hidden states [T, D] from embedded tokens: stacks applied in the architecture's order."""
         raise NotImplementedError
 
     @torch.no_grad()
@@ -86,45 +89,18 @@ class LanguageModel(nn.Module):
 
     def forward_hidden(self, token_ids_T: Tensor, layout: PackLayout, *, k: int | None = None) -> Tensor:
         """Hidden states [T, D] in token order; k stack applications record a graph (None or 0: all of them)."""
-        attention = layout.plan.gated(self._rope(layout.positions), n_heads=self.config.n_heads, dtype=self.dtype)
-        return self._hidden(token_ids_T, layout, lambda slot: attention, k=k)
+        rope = rope_table(layout.positions, head_dim=self.config.head_dim, theta=self.config.rope_theta)
+        attention = layout.plan.gated(rope, n_heads=self.config.n_heads, dtype=self.dtype)
+        embedded = self.embed(layout.to_slots(token_ids_T))
+        return layout.to_tokens(self.core(embedded, PackRun(attention, self._weights()), k=k or None))
 
     def head(self, hidden_TD: Tensor) -> Tensor:
         """Logits [T, V] in the hidden states' dtype."""
         return F.linear(hidden_TD, self.lm_head.weight.to(hidden_TD.dtype))
 
-    def new_cache(self, n_sequences: int, capacity_tokens: int) -> KVCache:
-        """An empty cache for `n_sequences` sequences of up to `capacity_tokens` tokens each."""
-        shape = (self.n_cache_slots, n_sequences, self.config.n_heads, capacity_tokens, self.config.head_dim)
-        return KVCache(shape, dtype=self.dtype, device=self.lm_head.weight.device)
-
-    @torch.no_grad()
-    def prefill(self, token_ids_T: Tensor, prefix_lengths: Sequence[int], cache: KVCache) -> Tensor:
-        """Read whole prompts, one after the other in `token_ids_T`; logits [B, V] at each last prefix token."""
-        no_responses = [0] * len(prefix_lengths)
-        layout = build_layout(prefix_lengths, no_responses, device=token_ids_T.device, backend=AttentionBackend.SDPA)
-        attention_at = self._around(layout.positions, cache.prefill_attention(layout, prefix_lengths))
-        return self.head(self._hidden(token_ids_T, layout, attention_at, k=None)[layout.last_prefix])
-
-    @torch.no_grad()
-    def decode(self, token_ids_B: Tensor, cache: KVCache) -> Tensor:
-        """Append one token to every sequence of the cache; logits [B, V] for the next."""
-        run = Run(self._around(*cache.decode_attention()), self._weights())
-        return self.head(self._core(self._embed(token_ids_B), run, k=None))
-
-    def _hidden(self, token_ids_T: Tensor, layout: PackLayout, attention_at: AttentionAt, *, k: int | None) -> Tensor:
-        embedded = self._embed(layout.to_slots(token_ids_T))
-        return layout.to_tokens(self._core(embedded, Run(attention_at, self._weights()), k=k or None))
-
-    def _embed(self, token_ids: Tensor) -> Tensor:
+    def embed(self, token_ids: Tensor) -> Tensor:
+        """What the core starts from, [T, D]."""
         return (self.model.embed_tokens(token_ids) * self.config.embedding_scale).to(self.dtype)
-
-    def _rope(self, positions: Tensor) -> Rope:
-        return rope_table(positions, head_dim=self.config.head_dim, theta=self.config.rope_theta)
-
-    def _around(self, positions: Tensor, attend_at: AttendAt) -> AttentionAt:
-        rope, n_heads = self._rope(positions), self.config.n_heads
-        return lambda slot: partial(gated_attention, rope=rope, attend=attend_at(slot), n_heads=n_heads)
 
     def _weights(self) -> dict[Block, BlockWeights]:
         if self.is_sharded or self.dtype == self.lm_head.weight.dtype:
