@@ -15,6 +15,25 @@ from hrmbuild.fingerprint import hash_value
 from hrmbuild.records.base import Noun, Sha256
 
 
+class MixStratum(Noun):
+    """How an epoch shows one stratum."""
+
+    weight: float | None = Field(default=None, gt=0)
+    repeat: int = Field(ge=1)
+    max_pairs_per_file: int | None = Field(default=None, ge=1)
+    shown_millionths: int = Field(ge=1, le=1_000_000)
+    """Of what caps and repeats leave, the share that an epoch shows: what weights and length came to."""
+
+
+class RunMix(Noun):
+    """The mix, as asked and as resolved."""
+
+    epoch_tokens: int | None = Field(default=None, ge=1)
+    """Length of an epoch, where it was asked for."""
+    strata: dict[str, MixStratum]
+    """Every stratum of the train split."""
+
+
 class RunConfig(Noun):
     """Everything that decides the weights, resolved: no `auto` is left. Its hash names the run."""
 
@@ -44,6 +63,8 @@ class RunConfig(Noun):
     keep_checkpoints: int = Field(ge=1)
     repeats: dict[Sha256, int] = {}
     """Source files whose pairs stand in an epoch more than once."""
+    mix: RunMix | None = None
+    """Weights, caps and repeats of strata; absent: every epoch shows every pair."""
     init_weights_sha256: Sha256 | None = None
     """Digest of the weights that the run started from; absent: drawn from the seed."""
 

@@ -108,7 +108,8 @@ def epoch_plan(key: PlanKey, slots: Int64s, *, shape: StepShape, repeats: Int64s
     entries = _entries(slots, repeats)
     if len(entries) == 0 or slots.max() > shape.bin_tokens:
         raise ValueError("an epoch needs a pair, and no pair may be longer than a bin")
-    order = entries[np.argsort(_draws(key, len(entries)), kind="stable")]
+    name = f"epoch|{key.content_root}|{key.tokenizer_sha256}|{key.seed}|{key.epoch}|"
+    order = entries[np.argsort(counter_draws(name, len(entries)), kind="stable")]
     packed: list[Int64s] = []
     carried = order[:0]
     windows = _windows(slots[order], shape)
@@ -126,9 +127,8 @@ def _entries(slots: Int64s, repeats: Int64s | None) -> Int64s:
     return np.repeat(np.arange(len(slots)), np.where(slots > 0, counts, 0))
 
 
-def _draws(key: PlanKey, n: int) -> NDArray[np.uint64]:
+def counter_draws(name: str, n: int) -> NDArray[np.uint64]:
     """n draws: a counter of SHA-256, four 64-bit draws to a block (a hash for each would take four times as long)."""
-    name = f"epoch|{key.content_root}|{key.tokenizer_sha256}|{key.seed}|{key.epoch}|"
     started = hashlib.sha256(name.encode())
     blocks: list[bytes] = []
     for counter in range(-(-n // 4)):
