@@ -18,6 +18,8 @@ class Check:
     ok: bool
     detail: str
     """One sentence: what was found, or which things are missing, extra or altered."""
+    about_who: bool = False
+    """It asks who signed (`authentic`), not whether bytes are as they were written (`intact`)."""
 
     def as_dict(self) -> dict[str, object]:
         """The check as `--json` shows it."""
@@ -32,13 +34,17 @@ class VerifyReport:
     """`manifest`, `run` or `package`."""
     path: str
     checks: tuple[Check, ...]
-    authentic: bool | None = None
-    """Whether a trusted key signed it; None without keys."""
 
     @property
     def intact(self) -> bool:
         """Nothing is missing, extra or altered."""
-        return all(check.ok for check in self.checks)
+        return all(check.ok for check in self.checks if not check.about_who)
+
+    @property
+    def authentic(self) -> bool | None:
+        """Whether who signed it may do so; None where nobody was asked: no trust file, or nothing that is signed."""
+        asked = [check.ok for check in self.checks if check.about_who]
+        return all(asked) if asked else None
 
     @property
     def ok(self) -> bool:

@@ -23,6 +23,7 @@ from hrmbuild.errors import InputError
 from hrmbuild.files import disk_errors
 from hrmbuild.inference.weight_files import INDEX_NAME, SINGLE_NAME
 from hrmbuild.model.digest import weights_sha256
+from hrmbuild.shards import ShardFiles
 
 _DTYPES = {torch.float32: "F32", torch.bfloat16: "BF16"}
 
@@ -107,6 +108,29 @@ class WrittenWeights:
     path: Path
     weights_sha256: str
     """`model.digest` of the tensors as stored."""
+
+
+class StoredShards(Mapping[str, Tensor]):
+    """The tensors of one kind in a checkpoint's folder, however many ranks wrote them; nothing is held."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        """Read the headers.
+
+        Raises:
+            InputError: `model.weights_unreadable`.
+        """
+        self._folder, self._kind = folder, kind
+        self._names = tuple(ShardFiles(folder, kind))
+
+    def __getitem__(self, name: str) -> Tensor:
+        """The whole tensor, on the CPU."""
+        return ShardFiles(self._folder, self._kind)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 class _Converted(Mapping[str, Tensor]):

@@ -73,5 +73,5 @@ class CardFacts(Noun):
     scores_of: Words
     """Which pairs the scores are of, and how often the test split had been scored before."""
     scores: tuple[CardScore, ...] = Field(min_length=1)
-    rounding: Words
-    """What storing the weights cost."""
+    rounding: Words = "not measured"
+    """What storing the weights cost; told when they are stored."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hrmbuild.inference.generate import Limits, Prompt, encode, generate
+from hrmbuild.inference.generate import BATCH_SIZE, Limits, Prompt, encode, generate
 from hrmbuild.model.language_model import LanguageModel
 from hrmbuild.model.layout import build_layout
 from hrmbuild.records.package import Probe, ProbePrompt
@@ -21,6 +21,8 @@ from hrmbuild.tokens.tokenizer import TextTokenizer
 MAX_NEW_TOKENS = 64
 LOGIT_TOLERANCE = 1e-3
 SAFE_MARGIN = 2e-3
+CACHE_BYTES = 512 * 2**20
+"""Bound of the keys and values of a batch, so that 1.2B parameters in float32 and their probe fit 6 GB."""
 _SHOWN = 10
 
 
@@ -32,7 +34,7 @@ def record_probe(
     Raises:
         UsageError: a prompt fills the context.
     """
-    answers = generate(model, tokenizer, prompts, limits=Limits(max_new_tokens))
+    answers = generate(model, tokenizer, prompts, limits=_limits(model, tokenizer, prompts, max_new_tokens))
     recorded: list[ProbePrompt] = []
     for prompt, answer in zip(prompts, answers, strict=True):
         tokens = [*answer.token_ids, *([CONTROL_IDS[END]] if answer.ended else [])]
@@ -52,6 +54,20 @@ def record_probe(
     return Probe(max_new_tokens=max_new_tokens, prompts=tuple(recorded))
 
 
+def _limits(model: LanguageModel, tokenizer: TextTokenizer, prompts: Sequence[Prompt], max_new_tokens: int) -> Limits:
+    """As many prompts at a time as their keys and values leave room for: those of XL take 1.5 MiB a token."""
+    longest = max((len(encode(tokenizer, prompt)) for prompt in prompts), default=0) + max_new_tokens
+    config = model.config
+    slots = config.layers_per_stack * config.n_applications
+    n_bytes = 2 * 4 * slots * config.n_heads * config.head_dim * longest
+    return Limits(max_new_tokens, batch_size=max(1, min(BATCH_SIZE, CACHE_BYTES // max(1, n_bytes))))
+
+
+def first_logits(model: LanguageModel, tokenizer: TextTokenizer, prompts: Sequence[Prompt]) -> tuple[Tensor, ...]:
+    """Logits [V] at the first position of each answer, on the CPU."""
+    return tuple(answer_logits(model, encode(tokenizer, prompt), [0])[0].cpu() for prompt in prompts)
+
+
 @torch.inference_mode()
 def answer_logits(model: LanguageModel, prefix: Sequence[int], answer: Sequence[int]) -> Tensor:
     """Logits [len(answer), V] that predict each answer token, by one full forward pass: no cache is trusted here."""
@@ -65,7 +81,8 @@ def answer_logits(model: LanguageModel, prefix: Sequence[int], answer: Sequence[
 def compare_probe(model: LanguageModel, tokenizer: TextTokenizer, probe: Probe) -> tuple[list[str], str]:
     """Ask again: (what differs, one line of figures)."""
     prompts = [Prompt(p.instruction, p.condition) for p in probe.prompts]
-    answers = generate(model, tokenizer, prompts, limits=Limits(probe.max_new_tokens))
+    limits = _limits(model, tokenizer, prompts, probe.max_new_tokens)
+    answers = generate(model, tokenizer, prompts, limits=limits)
     differing: list[str] = []
     largest, compared = 0.0, 0
     for number, (known, answer) in enumerate(zip(probe.prompts, answers, strict=True), start=1):

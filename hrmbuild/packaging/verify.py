@@ -1,8 +1,8 @@
 """Whether a package is what its manifest says, on a CPU, offline, from the folder alone.
 
 Owns the checks of a package. Each stands on its own line, and none is skipped because another failed: what can't be
-read for one check is that check's failure. It must not look outside the folder; the chain back to corpus and sources
-is joined in `pipelines.verify`.
+read for one check is that check's failure. It must not look outside the folder, but for the trust file that is handed
+in; the chain back to corpus and sources is joined in `pipelines.verify`.
 """
 
 from __future__ import annotations
@@ -11,22 +11,27 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from hrmbuild.audit.checks import Check, named
 from hrmbuild.audit.manifest import canonical_problem
+from hrmbuild.audit.trust import Trust
 from hrmbuild.config.model import ModelConfig
 from hrmbuild.errors import HrmbuildError, InputError, raise_all
 from hrmbuild.fingerprint import hash_file, sha256_hex
-from hrmbuild.inference.load import load_package, read_json_object, read_safely
+from hrmbuild.inference.load import load_package, read_json_object
+from hrmbuild.inference.stored_weights import StoredWeights
 from hrmbuild.inference.transformers_config import model_config
 from hrmbuild.model import build_model
 from hrmbuild.model.digest import weights_sha256
 from hrmbuild.packaging.probe import compare_probe
+from hrmbuild.packaging.provenance import SIGNED_PROVENANCE_NAME, provenance_checks
+from hrmbuild.packaging.signature import SIGNATURE_NAME, signature_checks
 from hrmbuild.packaging.tokenizer_files import frozen_tokenizer
 from hrmbuild.packaging.write import CORPUS_MANIFEST_NAME, MANIFEST_NAME, PROBE_NAME
 from hrmbuild.records.manifest import Manifest
@@ -57,6 +62,32 @@ def _altered(path: Path, what: str) -> InputError:
     return InputError("package.manifest_altered", what, where=str(path), fix="copy the package again")
 
 
+@dataclass(frozen=True)
+class Present:
+    """What stands in a folder; every regular file is hashed once."""
+
+    kinds: dict[str, str]
+    """POSIX path -> `file`, `folder`, `symbolic link`, `special file`, `hard link`; links are never followed."""
+    hashes: dict[str, str]
+    """SHA-256 of every regular file."""
+    unreadable: dict[str, str]
+    """Why a regular file could not be read."""
+
+
+def look_at(folder: Path) -> Present:
+    """List and hash a folder."""
+    kinds = dict(_entries(folder))
+    hashes: dict[str, str] = {}
+    unreadable: dict[str, str] = {}
+    for name, kind in kinds.items():
+        if kind in ("file", "hard link"):
+            try:
+                hashes[name] = hash_file(folder / name)
+            except OSError as error:
+                unreadable[name] = error.strerror or str(error)
+    return Present(kinds, hashes, unreadable)
+
+
 def check_files(folder: Path) -> None:
     """Hash every file before anything in it is used: what was altered, is missing or was put in never answers.
 
@@ -70,13 +101,13 @@ def check_files(folder: Path) -> None:
         InputError("package.altered", f"{check.name}: {check.detail}", where=str(folder),
                    why="its answers would not be those of the model that was packaged",
                    fix="copy the package again, or run: hrmbuild verify on it")
-        for check in _file_checks(folder, manifest)
+        for check in _file_checks(look_at(folder), manifest)
         if not check.ok
     ])  # fmt: skip
 
 
-def verify_package(folder: Path) -> tuple[Check, ...]:
-    """All checks of one package."""
+def verify_package(folder: Path, *, trust: Trust | None = None) -> tuple[Check, ...]:
+    """All checks of one package; with a trust file also who signed it."""
     try:
         manifest = read_package_manifest(folder)
         first = Check(MANIFEST_NAME, True, f"{manifest.name} {manifest.version}, {manifest.step} steps")
@@ -84,8 +115,11 @@ def verify_package(folder: Path) -> tuple[Check, ...]:
         manifest = _readable_manifest(folder)
         first = Check(MANIFEST_NAME, False, error.what)
     if manifest is None:
-        return (first,)
-    return (first, *_file_checks(folder, manifest), *_content_checks(folder, manifest))
+        unsigned = Check("signed by", False, "not to be told without a manifest", about_who=True)
+        return (first, *([unsigned] if trust is not None else []))
+    present = look_at(folder)
+    content = _content_checks(folder, manifest, present)
+    return (first, *_file_checks(present, manifest), *content, *_origin_checks(folder, manifest, present, trust))
 
 
 def _readable_manifest(folder: Path) -> PackageManifest | None:
@@ -96,16 +130,16 @@ def _readable_manifest(folder: Path) -> PackageManifest | None:
         return None
 
 
-def _file_checks(folder: Path, manifest: PackageManifest) -> Iterator[Check]:
-    present = dict(_entries(folder))
+def _file_checks(present: Present, manifest: PackageManifest) -> Iterator[Check]:
     for name in sorted(manifest.files):
-        yield _file_check(folder, name, present.get(name, "missing"), manifest.files[name])
+        yield _file_check(name, manifest.files[name], present)
+    own = (MANIFEST_NAME, SIGNATURE_NAME)
     extra = [
         f"{name} ({kind})" if kind != "file" else name
-        for name, kind in sorted(present.items())
-        if name not in manifest.files and (name != MANIFEST_NAME or kind != "file")
+        for name, kind in sorted(present.kinds.items())
+        if name not in manifest.files and (name not in own or kind != "file")
     ]
-    yield Check("no other file", not extra, f"extra: {named(extra)}" if extra else f"{len(present)} files")
+    yield Check("no other file", not extra, f"extra: {named(extra)}" if extra else f"{len(present.kinds)} files")
 
 
 def _entries(folder: Path, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -113,45 +147,57 @@ def _entries(folder: Path, prefix: str = "") -> Iterator[tuple[str, str]]:
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
-        mode = entry.stat(follow_symlinks=False).st_mode
+        status = entry.stat(follow_symlinks=False)
         name = prefix + entry.name
-        if stat.S_ISDIR(mode):
+        if stat.S_ISDIR(status.st_mode):
             yield name, "folder"
             yield from _entries(Path(entry.path), name + "/")
         else:
-            yield name, _kind(mode)
+            yield name, _kind(status)
 
 
-def _kind(mode: int) -> str:
-    if stat.S_ISLNK(mode):
+def _kind(status: os.stat_result) -> str:
+    if stat.S_ISLNK(status.st_mode):
         return "symbolic link"
-    return "file" if stat.S_ISREG(mode) else "special file"
+    if not stat.S_ISREG(status.st_mode):
+        return "special file"
+    # A second name elsewhere could change the bytes after they were checked.
+    return "hard link" if status.st_nlink > 1 else "file"
 
 
-def _file_check(folder: Path, name: str, kind: str, expected: str) -> Check:
-    if kind != "file":
-        return Check(f"file {name}", False, kind if kind == "missing" else f"is a {kind}")
-    try:
-        same = hash_file(folder / name) == expected
-    except OSError as error:
-        return Check(f"file {name}", False, f"cannot be read: {error.strerror}")
-    return Check(f"file {name}", same, "sha256 as listed" if same else "altered: its sha256 is another")
+def _file_check(name: str, expected: str, present: Present) -> Check:
+    kind = present.kinds.get(name, "missing")
+    wrong = [] if kind == "file" else [kind if kind == "missing" else f"is a {kind}"]
+    if name in present.unreadable:
+        wrong.append(f"cannot be read: {present.unreadable[name]}")
+    elif name in present.hashes and present.hashes[name] != expected:
+        wrong.append("altered: its sha256 is another")
+    return Check(f"file {name}", not wrong, "; ".join(wrong) or "sha256 as listed")
 
 
-def _content_checks(folder: Path, manifest: PackageManifest) -> Iterator[Check]:
+def _origin_checks(folder: Path, manifest: PackageManifest, present: Present, trust: Trust | None) -> Iterator[Check]:
+    yield from provenance_checks(folder, manifest, trust=trust)
+    hashes = {name: digest for name, digest in present.hashes.items() if name != SIGNATURE_NAME}
+    expected = SIGNED_PROVENANCE_NAME in manifest.files
+    root = manifest.content_root
+    yield from signature_checks(folder, hashes, expected=expected, content_root=root, trust=trust)
+
+
+def _content_checks(folder: Path, manifest: PackageManifest, present: Present) -> Iterator[Check]:
     """Each check with the name under which its failure is told."""
-    checks: tuple[tuple[str, Callable[[Path, PackageManifest], str]], ...] = (
-        ("config", _check_config),
-        ("tensors", _check_tensors),
-        ("weights digest", _check_weights),
-        ("tokenizer", _check_tokenizer),
-        ("corpus manifest", _check_corpus_manifest),
-        ("probe", _check_probe),
-        ("content_root", _check_content_root),
+    checks: tuple[tuple[str, Callable[[], str]], ...] = (
+        ("config", lambda: _check_config(folder, manifest)),
+        ("tensors", lambda: _check_tensors(folder, manifest)),
+        ("weights digest", lambda: _check_weights(folder, manifest)),
+        ("tokenizer", lambda: _check_tokenizer(folder, manifest)),
+        ("corpus manifest", lambda: _check_corpus_manifest(folder, manifest)),
+        ("label", lambda: _check_label(folder, manifest)),
+        ("probe", lambda: _check_probe(folder)),
+        ("content_root", lambda: _check_content_root(manifest, present)),
     )
     for name, check in checks:
         try:
-            yield Check(name, True, check(folder, manifest))
+            yield Check(name, True, check())
         except _NoError as error:
             yield Check(name, False, str(error))
         except HrmbuildError as error:
@@ -182,29 +228,25 @@ def _check_config(folder: Path, manifest: PackageManifest) -> str:
 def _check_tensors(folder: Path, manifest: PackageManifest) -> str:
     with torch.device("meta"):
         expected = {name: tuple(t.shape) for name, t in build_model(_shape(folder)).state_dict().items()}
-    found: dict[str, tuple[tuple[int, ...], str]] = {}
-    for path in sorted(folder.glob("model*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 - safe_open is no mapping
-                piece = file.get_slice(name)
-                found[name] = (tuple(piece.get_shape()), piece.get_dtype())
-    wrong = [f"{name} missing" for name in sorted(expected.keys() - found.keys())]
-    wrong += [f"{name} unexpected" for name in sorted(found.keys() - expected.keys())]
+    stored = StoredWeights(*sorted(folder.glob("model*.safetensors")))
+    wrong = [f"{name} missing" for name in sorted(expected.keys() - stored.keys())]
+    wrong += [f"{name} unexpected" for name in sorted(stored.keys() - expected.keys())]
     wanted = _DTYPES[manifest.dtype]
-    wrong += [
-        f"{name} is {found[name][1]} {list(found[name][0])} instead of {wanted} {list(shape)}"
-        for name, shape in sorted(expected.items())
-        if name in found and found[name] != (shape, wanted)
-    ]
+    for name in sorted(expected.keys() & stored.keys()):
+        dtype, shape = stored.form(name)
+        if (dtype, shape) != (wanted, expected[name]):
+            wrong.append(f"{name} is {dtype} {list(shape)} instead of {wanted} {list(expected[name])}")
     if wrong:
         raise _NoError(named(wrong))
     return f"{len(expected)} tensors, fused names, {manifest.dtype}, shapes as the config says"
 
 
 def _check_weights(folder: Path, manifest: PackageManifest) -> str:
-    digest = weights_sha256(read_safely(folder))
+    digest = weights_sha256(StoredWeights.of_folder(folder))
     if digest != manifest.weights_sha256:
         raise _NoError(f"{digest[:12]}…, the manifest says {manifest.weights_sha256[:12]}…")
+    if manifest.dtype == "float32" and digest != manifest.trained_weights_sha256:
+        raise _NoError("nothing was rounded, yet the manifest names other trained weights")
     return f"{digest[:12]}… as recorded"
 
 
@@ -230,7 +272,24 @@ def _check_corpus_manifest(folder: Path, manifest: PackageManifest) -> str:
     return f"content_root {corpus.content_root[:12]}…, {pairs:,} pairs, {len(corpus.sources)} sources"
 
 
-def _check_probe(folder: Path, manifest: PackageManifest) -> str:
+def _check_label(folder: Path, manifest: PackageManifest) -> str:
+    corpus = Manifest.model_validate_json((folder / CORPUS_MANIFEST_NAME).read_bytes())
+    wrong = [
+        f"{name} {ours!r}, the corpus manifest says {theirs!r}"
+        for name, ours, theirs in (
+            ("label", manifest.label, corpus.label),
+            ("prompt template", manifest.prompt_template_sha256, corpus.prompt_template_sha256),
+        )
+        if theirs is not None and ours != theirs
+    ]
+    if corpus.lineage != "complete" and manifest.lineage == "complete":
+        wrong.append(f"lineage complete, the corpus's is {corpus.lineage}")
+    if wrong:
+        raise _NoError(named(wrong))
+    return f"{manifest.label}, as the corpus manifest says; lineage {manifest.lineage}"
+
+
+def _check_probe(folder: Path) -> str:
     probe = Probe.model_validate_json((folder / PROBE_NAME).read_bytes())
     loaded = load_package(folder)
     differing, figures = compare_probe(loaded.model, loaded.tokenizer, probe)
@@ -239,10 +298,13 @@ def _check_probe(folder: Path, manifest: PackageManifest) -> str:
     return figures
 
 
-def _check_content_root(folder: Path, manifest: PackageManifest) -> str:
+def _check_content_root(manifest: PackageManifest, present: Present) -> str:
     """From the bytes on disk, not from the listed hashes."""
-    present = {name: hash_file(folder / name) for name in sorted(manifest.files)}
-    root = package_content_root(present, corpus_content_root=manifest.corpus_content_root)
+    missing = sorted(manifest.files.keys() - present.hashes.keys())
+    if missing:
+        raise _NoError(f"cannot be computed without {named(missing)}")
+    found = {name: present.hashes[name] for name in manifest.files}
+    root = package_content_root(found, corpus_content_root=manifest.corpus_content_root)
     if root != manifest.content_root:
         raise _NoError(f"{root[:12]}…, the manifest says {manifest.content_root[:12]}…")
     return f"{root[:12]}… recomputed from the files"

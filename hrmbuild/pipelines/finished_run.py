@@ -7,18 +7,20 @@ weights are loaded: moments are twice the model, and nobody packages them. It mu
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from torch import Tensor
 
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError, UsageError
 from hrmbuild.fingerprint import hash_file
-from hrmbuild.inference.load import EMA_KIND, read_ema
+from hrmbuild.inference.load import EMA_KIND
+from hrmbuild.inference.stored_weights import StoredShards
 from hrmbuild.model.digest import weights_sha256
-from hrmbuild.model.weights import State
 from hrmbuild.records.checkpoint import CheckpointState, is_intact
 from hrmbuild.records.run import RunRecord, RunResult, run_digest
 from hrmbuild.shards import shard_name, shard_names
@@ -42,13 +44,13 @@ class FinishedRun:
         """Folder of the last checkpoint."""
         return self.folder / "checkpoints" / self.result.checkpoint
 
-    def averaged_weights(self) -> State:
-        """The weights that are packaged, by fused name.
+    def averaged_weights(self) -> Mapping[str, Tensor]:
+        """The weights that are packaged, by fused name; each is read when it is asked for.
 
         Raises:
             InputError: they are missing, or not those that training recorded.
         """
-        state = read_ema(self.checkpoint)
+        state = StoredShards(self.checkpoint, EMA_KIND)
         if weights_sha256(state) != self.result.ema_sha256:
             raise _altered(self.checkpoint / shard_name(EMA_KIND), "these are not the weights that training recorded")
         return state

@@ -14,6 +14,7 @@ import torch
 
 from hrmbuild.assets import asset_folder
 from hrmbuild.audit.evidence import TOKENIZER_NAME
+from hrmbuild.audit.log import LOG_NAME, append
 from hrmbuild.audit.manifest import load_manifest_bytes, read_manifest
 from hrmbuild.config.loading import Project
 from hrmbuild.config.presets import PRESETS
@@ -24,16 +25,26 @@ from hrmbuild.evaluation.scores import Evaluation, evaluate
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.inference.generate import Prompt, encode
 from hrmbuild.inference.load import model_from_state
-from hrmbuild.model.weights import State
+from hrmbuild.model.language_model import LanguageModel
 from hrmbuild.packaging.card import card_owner
 from hrmbuild.packaging.card_facts import CardOwner
-from hrmbuild.packaging.probe import answer_logits
-from hrmbuild.packaging.write import PackageContents, StorageDtype, refuse_existing, write_package
+from hrmbuild.packaging.probe import MAX_NEW_TOKENS as PROBE_TOKENS
+from hrmbuild.packaging.probe import first_logits
+from hrmbuild.packaging.write import (
+    PackageContents,
+    Record,
+    Signing,
+    StorageDtype,
+    refuse_existing,
+    write_package,
+)
 from hrmbuild.pairs.prompt import OPEN_BOOK
+from hrmbuild.pipelines.access import declared_access
 from hrmbuild.pipelines.finished_run import FinishedRun, newest_run, read_finished_run
 from hrmbuild.pipelines.frozen_corpus import frozen_folder, frozen_pairs
 from hrmbuild.pipelines.identity import project_templates
-from hrmbuild.pipelines.package_facts import card_facts, receipts_of
+from hrmbuild.pipelines.keys import Ask, nobody, now, signing_key
+from hrmbuild.pipelines.package_facts import card_facts, origin_of, receipts_of
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.scorings import n_scorings
 from hrmbuild.records.package import PackageManifest
@@ -43,6 +54,9 @@ from hrmbuild.tokens.tokenizer import TextTokenizer
 CARD_PAIRS = 300
 """Dev pairs scored for the card: a share of 0.9 is known to about 3.5 points then."""
 PROBE_PROMPTS = 16
+WIDE = 1024
+"""From this width on a token costs a CPU a second: fewer questions are asked there, and the card says how many."""
+WIDE_CARD_PAIRS, WIDE_PROBE_PROMPTS, WIDE_PROBE_TOKENS = 12, 4, 12
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,8 @@ class PackageReport:
     manifest: PackageManifest
     evaluation: Evaluation | None
     """Scores on the card; None where the dev split is empty."""
-    rounding: str
+    signed_by: str | None = None
+    """Fingerprint of the key; None: it is not signed."""
 
     def as_dict(self) -> dict[str, Any]:
         """The keys of `package --json`."""
@@ -64,7 +79,7 @@ class PackageReport:
             "weights_sha256": self.manifest.weights_sha256,
             "dtype": self.manifest.dtype,
             "dev": self.evaluation.overall.columns["model"].as_dict() if self.evaluation else None,
-            "rounding": self.rounding,
+            "signed_by": self.signed_by,
         }
 
 
@@ -76,63 +91,102 @@ def default_folder(project: Project, owner: CardOwner, *, config_sha256: str) ->
 
 
 def package(
-    project: Project, *, run: Path | None = None, out: Path | None = None, progress: Progress | None = None
+    project: Project,
+    *,
+    run: Path | None = None,
+    out: Path | None = None,
+    key: Path | None = None,
+    ask: Ask = nobody,
+    progress: Progress | None = None,
 ) -> PackageReport:
     """Package a finished run.
 
     Args:
         run: run folder; absent: the one that finished last.
         out: the package's folder, which must not exist; absent: see `default_folder`.
+        key: private key to sign it with; absent: it is not signed.
+        ask: asks for the key's passphrase.
 
     Raises:
         ConfigError: `package.card_incomplete`.
-        UsageError: `package.no_run`, `package.run_unfinished`, `package.exists`.
+        UsageError: `package.no_run`, `package.run_unfinished`, `package.exists`, `keys.*`.
         InputError: the run, its manifest or the evidence pack is missing or altered; the disk is full.
     """
     shown = progress or SilentProgress()
     owner = card_owner(project.config.model.model_dump() if project.config.model else None)
+    signing = Signing(signing_key(key, ask=ask), now()) if key is not None else None
     finished = read_finished_run(run or newest_run(project))
     folder = out or default_folder(project, owner, config_sha256=finished.record.config_sha256)
     refuse_existing(folder)
     frozen = frozen_folder(project, finished.record.manifest_sha256)
     pairs = frozen_pairs(frozen, "train", "dev", "test")
-    return _package(project, finished, owner=owner, frozen=frozen, pairs=pairs, folder=folder, shown=shown)
+    contents, evaluation = _contents(project, finished, owner=owner, frozen=frozen, pairs=pairs, shown=shown)
+    templates = asset_folder("templates") / "package"
+    record = _logged(project, folder, signing)
+    written = write_package(contents, folder, templates=templates, signing=signing, record=record)
+    return PackageReport(folder, written, evaluation, signing.key.fingerprint if signing else None)
 
 
-def _package(
+def _logged(project: Project, folder: Path, signing: Signing | None) -> Record:
+    """Writes the package into the project's log just before it appears."""
+
+    def record(manifest: PackageManifest) -> str:
+        facts = {"content_root": manifest.content_root, "folder": folder.name}
+        if signing is not None:
+            facts["key"] = signing.key.fingerprint
+        at = signing.signed_at if signing is not None else now()
+        return append(project.work / LOG_NAME, "package", sha256_hex(manifest.canonical_bytes()), at=at, facts=facts)
+
+    return record
+
+
+def _contents(
     project: Project,
     finished: FinishedRun,
     *,
     owner: CardOwner,
     frozen: Path,
     pairs: dict[Split, list[Pair]],
-    folder: Path,
     shown: Progress,
-) -> PackageReport:
+) -> tuple[PackageContents, Evaluation | None]:
     record, weights = finished.record, finished.averaged_weights()
-    tokenizer = _frozen_tokenizer(frozen, record.config.tokenizer_sha256)
+    data = _frozen_tokenizer(frozen, record.config.tokenizer_sha256)
+    tokenizer = TextTokenizer(data)
     dtype: StorageDtype = PRESETS[record.config.preset].storage_dtype
-    prompts = probe_prompts(pairs, TextTokenizer(tokenizer), finished)
-    rounding = _rounding(finished, weights, dtype=dtype, tokenizer=TextTokenizer(tokenizer), prompts=prompts)
-    evaluation = _card_scores(project, finished, weights, TextTokenizer(tokenizer), pairs=pairs, shown=shown)
+    prompts = probe_prompts(pairs, tokenizer, finished)
+    # The exact model is gone before the stored one is asked for the probe: two of them would not fit.
+    model = model_from_state(record.config.model, weights, where=str(finished.checkpoint), device=_device(finished))
+    evaluation = _card_scores(project, model, tokenizer, pairs=pairs, shown=shown)
+    exact = first_logits(model, tokenizer, prompts) if dtype != "float32" else ()
+    del model
     manifest = read_manifest(frozen)
     tested = n_scorings(project, corpus_content_root=manifest.content_root, split="test")
-    facts = card_facts(finished, owner, manifest, evaluation=evaluation, n_test_scorings=tested, rounding=rounding)
     contents = PackageContents(
         config=record.config.model,
         state=weights,
         dtype=dtype,
-        frozen_tokenizer=tokenizer,
+        frozen_tokenizer=data,
         corpus_manifest=load_manifest_bytes(frozen),
-        facts=facts,
+        facts=card_facts(finished, owner, manifest, evaluation=evaluation, n_test_scorings=tested),
         receipts=receipts_of(finished, evaluation),
         probe_prompts=prompts,
         prompt_template_sha256=manifest.prompt_template_sha256 or project_templates(project).sha256(OPEN_BOOK),
-        run_config_sha256=record.config_sha256,
+        origin=origin_of(finished, manifest),
         step=finished.result.steps,
+        probe_tokens=WIDE_PROBE_TOKENS if _is_wide(finished) else PROBE_TOKENS,
+        exact_logits=exact,
+        access=declared_access(project),
     )
-    written = write_package(contents, folder, templates=asset_folder("templates") / "package")
-    return PackageReport(folder, written, evaluation, rounding)
+    return contents, evaluation
+
+
+def _is_wide(finished: FinishedRun) -> bool:
+    return finished.record.config.model.hidden_size >= WIDE
+
+
+def _device(finished: FinishedRun) -> str:
+    """Where the dev pairs are asked."""
+    return "cuda" if _is_wide(finished) and torch.cuda.is_available() else "cpu"
 
 
 def _frozen_tokenizer(frozen: Path, expected: str) -> bytes:
@@ -151,49 +205,25 @@ def _frozen_tokenizer(frozen: Path, expected: str) -> bytes:
 def probe_prompts(
     pairs: dict[Split, list[Pair]], tokenizer: TextTokenizer, finished: FinishedRun
 ) -> tuple[Prompt, ...]:
-    """Up to 16 prompts, drawn by id from dev (else train) among those that leave an answer room."""
+    """Up to 16 prompts (4 of a wide model), drawn by id from dev (else train) among those that leave an answer room."""
     context = finished.record.config.model.context_tokens
-    candidates = drawn_pairs(pairs["dev"] or pairs["train"], n=4 * PROBE_PROMPTS, seed=0, purpose="probe")
+    most = WIDE_PROBE_PROMPTS if _is_wide(finished) else PROBE_PROMPTS
+    candidates = drawn_pairs(pairs["dev"] or pairs["train"], n=4 * most, seed=0, purpose="probe")
     prompts = [Prompt(pair.instruction, pair.condition) for pair in candidates]
-    return tuple([prompt for prompt in prompts if len(encode(tokenizer, prompt)) < context * 3 // 4][:PROBE_PROMPTS])
+    return tuple([prompt for prompt in prompts if len(encode(tokenizer, prompt)) < context * 3 // 4][:most])
 
 
 def _card_scores(
     project: Project,
-    finished: FinishedRun,
-    weights: State,
+    model: LanguageModel,
     tokenizer: TextTokenizer,
     *,
     pairs: dict[Split, list[Pair]],
     shown: Progress,
 ) -> Evaluation | None:
-    chosen = drawn_pairs(pairs["dev"], n=CARD_PAIRS, seed=project.config.seed)
+    slow = model.config.hidden_size >= WIDE and model.lm_head.weight.device.type == "cpu"
+    chosen = drawn_pairs(pairs["dev"], n=WIDE_CARD_PAIRS if slow else CARD_PAIRS, seed=project.config.seed)
     if not chosen:
         return None
     shown.stage("score dev for the card", total=2 * len(chosen), unit="answers")
-    model = model_from_state(finished.record.config.model, weights, where=str(finished.checkpoint))
     return evaluate(model, tokenizer, chosen, baselines=baselines_from(pairs["train"]), advance=shown.advance)
-
-
-def _rounding(
-    finished: FinishedRun,
-    weights: State,
-    *,
-    dtype: StorageDtype,
-    tokenizer: TextTokenizer,
-    prompts: tuple[Prompt, ...],
-) -> str:
-    """What storing the weights as `dtype` cost, in one sentence."""
-    if dtype == "float32":
-        return "The weights are stored as they were trained (float32): nothing was rounded."
-    config, where = finished.record.config.model, str(finished.checkpoint)
-    exact = model_from_state(config, weights, where=where)
-    rounded = model_from_state(config, {name: t.to(torch.bfloat16) for name, t in weights.items()}, where=where)
-    off = [
-        (answer_logits(exact, ids, [0]) - answer_logits(rounded, ids, [0])).abs().max().item()
-        for ids in (encode(tokenizer, prompt) for prompt in prompts)
-    ]
-    return (
-        f"The weights are stored as {dtype}; against the float32 weights of training the logits at the first position "
-        f"of the {len(off)} probe prompts differ by at most {max(off, default=0.0):.3f}."
-    )

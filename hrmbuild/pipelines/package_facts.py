@@ -12,7 +12,9 @@ from hrmbuild.config.flops import flops_per_token
 from hrmbuild.evaluation.scores import Evaluation
 from hrmbuild.evaluation.tallies import MODEL, Slice, Tally
 from hrmbuild.packaging.card_facts import CardFacts, CardOwner, CardScore, CardTraining
+from hrmbuild.packaging.provenance import Materials, Origin
 from hrmbuild.pipelines.finished_run import FinishedRun
+from hrmbuild.pipelines.identity import code_sha256
 from hrmbuild.records.manifest import Manifest
 
 _ON_CARD = ("all", "axis", "rules", "boundary", "stratum")
@@ -25,7 +27,6 @@ def card_facts(
     *,
     evaluation: Evaluation | None,
     n_test_scorings: int,
-    rounding: str,
 ) -> CardFacts:
     """Everything on the card."""
     return CardFacts(
@@ -35,7 +36,6 @@ def card_facts(
         lineage=finished.record.lineage,
         scores_of=_scores_of(evaluation, n_test_scorings),
         scores=_scores(evaluation),
-        rounding=rounding,
     )
 
 
@@ -133,3 +133,29 @@ def receipts_of(finished: FinishedRun, evaluation: Evaluation | None) -> dict[st
             for row in (evaluation.slices if evaluation else ())
         ],
     }
+
+
+def origin_of(finished: FinishedRun, manifest: Manifest) -> Origin:
+    """What the provenance says went in."""
+    record, config = finished.record, finished.record.config
+    return Origin(
+        materials=Materials(
+            corpus_manifest=record.manifest_sha256,
+            run_config=record.config_sha256,
+            run_metrics=finished.result.metrics_sha256,
+            trained_weights=finished.result.ema_sha256,
+            packaging_code=code_sha256(),
+            corpus_code=manifest.code_sha256,
+            initial_weights=config.init_weights_sha256,
+        ),
+        parameters={
+            "batch_tokens": str(config.batch_tokens),
+            "corpus_content_root": config.content_root,
+            "learning_rate": repr(config.learning_rate),
+            "preset": config.preset,
+            "seed": str(config.seed),
+            "steps": str(finished.result.steps),
+            "tokenizer_sha256": config.tokenizer_sha256,
+        },
+        tools={"torch": record.machine.torch, "trained_with": record.hrmbuild},
+    )

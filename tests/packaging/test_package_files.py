@@ -25,7 +25,7 @@ from hrmbuild.tokens.control import CONDITION_TOKENS, CONTROL_TOKENS
 
 FILES = {
     "README.md", "bom.cdx.json", "chat_template.jinja", "config.json", "corpus-manifest.json",
-    "generation_config.json", "manifest.json", "model.safetensors", "probe.json", "receipts.json",
+    "generation_config.json", "manifest.json", "model.safetensors", "probe.json", "provenance.json", "receipts.json",
     "tokenizer.json", "tokenizer_config.json",
 }  # fmt: skip
 
@@ -39,7 +39,7 @@ def test_the_folder_holds_exactly_the_documented_files(written_package: Path) ->
 def test_every_check_of_a_fresh_package_passes(written_package: Path) -> None:
     checks = verify_package(written_package)
     assert [check for check in checks if not check.ok] == []
-    assert len(checks) == 1 + len(FILES) + 7
+    assert len(checks) == 1 + len(FILES) + 9
 
 
 def test_two_packages_of_equal_runs_have_one_content_root(

@@ -63,7 +63,8 @@ def test_anything_planted_is_named(package: Path, plant: Callable[[Path], object
 def test_a_link_to_the_same_bytes_is_not_the_file(package: Path, tmp_path: Path) -> None:
     shutil.move(package / "config.json", tmp_path / "elsewhere.json")
     (package / "config.json").symlink_to(tmp_path / "elsewhere.json")
-    assert _failures(package) == {"file config.json": "is a symbolic link"}
+    told = {"file config.json": "is a symbolic link", "content_root": "cannot be computed without config.json"}
+    assert _failures(package) == told
 
 
 def test_the_manifest_itself_may_not_be_a_link(package: Path, tmp_path: Path) -> None:

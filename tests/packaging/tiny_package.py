@@ -8,8 +8,10 @@ from hrmbuild.config.model import ModelConfig
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.inference.generate import Prompt
 from hrmbuild.model import build_model
+from hrmbuild.model.digest import weights_sha256
 from hrmbuild.model.weights import fused_state
 from hrmbuild.packaging.card_facts import CardFacts, CardOwner, CardScore, CardTraining
+from hrmbuild.packaging.provenance import Materials, Origin
 from hrmbuild.packaging.write import PackageContents, write_package
 from hrmbuild.records.manifest import Count, Manifest, Roots, SourceEntry, TokenizerEntry
 from hrmbuild.records.source import Source
@@ -65,7 +67,6 @@ def tiny_facts(manifest: Manifest) -> CardFacts:
             CardScore(slice="all", n=40, exact="0.900", interval="0.769 to 0.960", baselines={"majority": "0.400"}),
             CardScore(slice="axis cell", n=40, exact="0.900", interval="0.769 to 0.960"),
         ),
-        rounding="The weights are stored as they were trained (float32): nothing was rounded.",
     )  # fmt: skip
 
 
@@ -88,7 +89,17 @@ def tiny_contents(*, hidden_size: int = 32, context_tokens: int = 96) -> Package
         receipts={"seconds": 360.5, "device": "cpu"},
         probe_prompts=(Prompt(TEXTS[0]), Prompt(TEXTS[1]), Prompt(TEXTS[3], "synth+cot")),
         prompt_template_sha256=sha256_hex(b"prompt"),
-        run_config_sha256=sha256_hex(b"run"),
+        origin=Origin(
+            materials=Materials(
+                corpus_manifest=sha256_hex(manifest.canonical_bytes()),
+                run_config=sha256_hex(b"run"),
+                run_metrics=sha256_hex(b"metrics"),
+                trained_weights=weights_sha256(fused_state(model)),
+                packaging_code=sha256_hex(b"hrmbuild"),
+                corpus_code=manifest.code_sha256,
+            ),
+            parameters={"preset": "nano", "seed": "0"},
+        ),
         step=120,
     )
 
