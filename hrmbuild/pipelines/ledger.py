@@ -1,0 +1,388 @@
+"""What every run really cost, failed ones, interrupted ones and evaluations included: `ledger.jsonl` beside `runs/`.
+
+Owns opening, closing and settling entries, and what follows from them: GPU-hours, dollars, energy, share of the peak.
+It must not train. While an entry is open its process holds a lock (`.ledger/<id>`); a process that was killed lost it,
+so the next command that looks closes the entry from the lines that the run left in its metrics.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import fcntl
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from hrmbuild.config.flops import flops_per_token
+from hrmbuild.config.gpus import hardware_for
+from hrmbuild.config.loading import Project
+from hrmbuild.errors import HrmbuildError, InputError
+from hrmbuild.files import disk_errors
+from hrmbuild.pipelines.progress import Progress
+from hrmbuild.records.ledger import Began, Closed, Opened
+from hrmbuild.records.run import Machine, RunRecord
+from hrmbuild.training.interrupt import InterruptedRunError
+from hrmbuild.training.metrics import read_metrics
+from hrmbuild.training.run_folder import RunFolder
+
+LEDGER_NAME, LOCKS_NAME = "ledger.jsonl", ".ledger"
+ENERGY_METHOD = (
+    "power limit of the board x hours x devices: an upper bound; cooling and the rest of the machine left out"
+)
+NO_ENERGY = "not known: set hardware.power_w"
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One use of the machine."""
+
+    opened: Opened
+    began: Began | None
+    closed: Closed | None
+    """None while it runs."""
+
+    @property
+    def outcome(self) -> str:
+        """finished, interrupted, failed, killed, or running."""
+        return self.closed.outcome if self.closed else "running"
+
+    @property
+    def gpu_hours(self) -> float:
+        """Hours of all devices together (of the machine, where it has none)."""
+        return self.opened.devices * self.closed.seconds / 3600 if self.closed else 0.0
+
+    @property
+    def usd(self) -> float | None:
+        """By the price that stood when it was opened; None: no price is known."""
+        price = self.opened.usd_per_hour
+        return None if price is None else price * self.gpu_hours
+
+    @property
+    def energy_kwh(self) -> float | None:
+        """By `ENERGY_METHOD`; None: no power is known."""
+        power = self.opened.power_w
+        return None if power is None else power * self.gpu_hours / 1000
+
+    @property
+    def flops_per_s(self) -> float | None:
+        """Of one device inside steps; None where nothing was trained."""
+        closed = self.closed
+        if closed is None or not closed.flops or not closed.step_seconds:
+            return None
+        return closed.flops / closed.step_seconds / self.opened.devices
+
+    @property
+    def mfu(self) -> float | None:
+        """Share of the matrix peak inside steps; None where the peak is unknown or nothing was trained."""
+        rate, peak = self.flops_per_s, self.opened.peak_tflops
+        return None if rate is None or peak is None else rate / peak / 1e12
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `ledger --json` shows it."""
+        opened = self.opened.model_dump(mode="json", exclude={"format", "event"})
+        closed = self.closed.model_dump(mode="json", exclude={"event", "id", "at"}) if self.closed else {}
+        rate = self.flops_per_s
+        return {
+            **opened,
+            "first_step": self.began.step if self.began else None,
+            "ended_at": self.closed.at if self.closed else None,
+            "outcome": self.outcome,
+            **closed,
+            "gpu_hours": round(self.gpu_hours, 6),
+            "tflops_per_s": None if rate is None else round(rate / 1e12, 4),
+            "mfu": None if self.mfu is None else round(self.mfu, 4),
+            "usd": None if self.usd is None else round(self.usd, 4),
+            "energy_kwh": None if self.energy_kwh is None else round(self.energy_kwh, 6),
+            "energy_method": NO_ENERGY if self.energy_kwh is None else ENERGY_METHOD,
+        }
+
+
+@dataclass(frozen=True)
+class LedgerReport:
+    """All entries, the oldest first."""
+
+    path: Path
+    entries: tuple[LedgerEntry, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The keys of `ledger --json`."""
+        return {
+            "ledger": str(self.path),
+            "entries": [entry.as_dict() for entry in self.entries],
+            "total": totals(self.entries),
+        }
+
+
+def totals(entries: tuple[LedgerEntry, ...] | list[LedgerEntry]) -> dict[str, Any]:
+    """Sums; dollars and energy are null where one of the entries has none, since a part is no bill."""
+    usd, energy = [entry.usd for entry in entries], [entry.energy_kwh for entry in entries]
+    return {
+        "entries": len(entries),
+        "seconds": round(sum(entry.closed.seconds for entry in entries if entry.closed), 3),
+        "gpu_hours": round(sum(entry.gpu_hours for entry in entries), 6),
+        "usd": None if not usd or None in usd else round(sum(x for x in usd if x is not None), 4),
+        "energy_kwh": None if not energy or None in energy else round(sum(x for x in energy if x is not None), 6),
+    }
+
+
+class OpenEntry:
+    """An entry whose command is at work."""
+
+    def __init__(self, ledger: Ledger, opened: Opened, *, run: Path | None) -> None:
+        self._ledger, self.opened, self._run = ledger, opened, run
+        self._started_at_s = time.monotonic()
+        self.first_step: int | None = None
+        self.answers = 0
+        """Questions answered, for evaluations."""
+
+    def begin(self, step: int) -> None:
+        """A training goes on after `step` updates."""
+        self.first_step = step
+        self._ledger.append(Began(id=self.opened.id, step=step))
+
+    def watching(self, progress: Progress) -> Progress:
+        """A progress that also tells this entry where the training began: its first `advance`."""
+        return _Watching(progress, self)
+
+    def close(self, outcome: str, *, code: str | None = None) -> None:
+        """Write what it came to."""
+        work = _work_of(self._run, self.first_step) if self._run is not None else {}
+        seconds = round(time.monotonic() - self._started_at_s, 3)
+        known = {"id": self.opened.id, "at": _now(), "outcome": outcome, "code": code, "seconds": seconds}
+        self._ledger.append(Closed.model_validate(known | {"answers": self.answers} | work))
+
+
+class _Watching:
+    """Hands everything on; the first `advance` is the step that the loop restored."""
+
+    def __init__(self, inner: Progress, entry: OpenEntry) -> None:
+        self._inner, self._entry, self._begun = inner, entry, False
+
+    def stage(self, name: str, *, total: int | None, unit: str) -> None:
+        self._inner.stage(name, total=total, unit=unit)
+
+    def advance(self, n: int = 1, *, note: str = "") -> None:
+        if not self._begun:
+            self._begun = True
+            self._entry.begin(n)
+        self._inner.advance(n, note=note)
+
+    def message(self, text: str) -> None:
+        self._inner.message(text)
+
+
+class Ledger:
+    """The ledger of a project."""
+
+    def __init__(self, project: Project) -> None:
+        self._project, self.path = project, project.work / LEDGER_NAME
+        self._locks = project.work / LOCKS_NAME
+
+    def entries(self) -> tuple[LedgerEntry, ...]:
+        """All entries, the oldest first, those of dead processes closed before.
+
+        Raises:
+            InputError: `ledger.unreadable`.
+        """
+        self.settle()
+        return tuple(self._folded())
+
+    @contextmanager
+    def recorded(self, opened: Opened, *, run: Path | None = None, wanted: bool = True) -> Iterator[OpenEntry | None]:
+        """Around the work of one command: opened before, closed after, whatever ends it.
+
+        Args:
+            run: the run's folder, whose metrics say what was done.
+            wanted: False on ranks that write nothing; they get None.
+        """
+        if not wanted:
+            yield None
+            return
+        self.settle()
+        lock = self._hold(opened.id)
+        try:
+            self.append(opened)
+            entry = OpenEntry(self, opened, run=run)
+            with _closing(entry):
+                yield entry
+        finally:
+            (self._locks / opened.id).unlink(missing_ok=True)
+            os.close(lock)
+
+    def opened(self, *, kind: Any, subject: Path, preset: str, machine: Machine | None, dtype: str | None) -> Opened:
+        """The opening line; without a machine it is this CPU."""
+        device = machine.device if machine else "cpu"
+        row = hardware_for(device, self._project.config.hardware)
+        return Opened(
+            id=secrets.token_hex(8),
+            at=_now(),
+            kind=kind,
+            subject=os.path.relpath(subject.resolve(), self._project.work.resolve()),
+            preset=preset,
+            device=device,
+            ranks=machine.ranks if machine else 1,
+            threads=machine.threads if machine else None,
+            dtype=dtype,
+            hardware=row.name,
+            peak_tflops=row.peak_tflops,
+            power_w=row.power_w,
+            usd_per_hour=row.usd_per_hour,
+        )
+
+    def append(self, line: Opened | Began | Closed) -> None:
+        """One line more, on disk when this returns; after a torn line it starts on a new one."""
+        data = json.dumps(line.model_dump(mode="json", exclude_none=True), sort_keys=True).encode() + b"\n"
+        with disk_errors(self.path):
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                size = os.fstat(handle).st_size
+                torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+                os.write(handle, b"\n" + data if torn else data)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+    def settle(self) -> None:
+        """Close the entries of processes that are gone, from what their runs left."""
+        for entry in self._folded():
+            if entry.closed is None and not self._is_alive(entry.opened.id):
+                self.append(_found_dead(entry, self._project.work / entry.opened.subject))
+                (self._locks / entry.opened.id).unlink(missing_ok=True)
+
+    def _hold(self, name: str) -> int:
+        with disk_errors(self._locks):
+            self._locks.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self._locks / name, os.O_RDWR | os.O_CREAT, 0o644)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        return handle
+
+    def _is_alive(self, name: str) -> bool:
+        try:
+            handle = os.open(self._locks / name, os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+    def _folded(self) -> list[LedgerEntry]:
+        try:
+            return fold(self._lines())
+        except (OSError, KeyError, ValidationError) as error:
+            raise InputError(
+                "ledger.unreadable", f"the ledger cannot be read: {str(error).splitlines()[0]}", where=str(self.path),
+                fix="restore it, or move it away: a new one begins with the next run",
+            ) from error  # fmt: skip
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        """Every whole line; one that a kill tore off is left out wherever it stands."""
+        for text in self.path.read_bytes().splitlines() if self.path.is_file() else ():
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(line, dict):
+                yield line
+
+
+def fold(lines: Iterator[dict[str, Any]]) -> list[LedgerEntry]:
+    """Entries from lines, in the order in which they were opened; events of later versions are passed over."""
+    found: dict[str, LedgerEntry] = {}
+    for line in lines:
+        event = line.get("event")
+        if event == "opened":
+            opened = Opened.model_validate(line)
+            found[opened.id] = LedgerEntry(opened, None, None)
+        elif event in ("began", "closed") and line["id"] in found:
+            entry = found[line["id"]]
+            new = Began.model_validate(line) if event == "began" else Closed.model_validate(line)
+            found[line["id"]] = replace(entry, **{event: new})
+    return list(found.values())
+
+
+@contextmanager
+def _closing(entry: OpenEntry) -> Iterator[None]:
+    try:
+        yield
+    except InterruptedRunError as error:
+        entry.close("interrupted", code=error.code)
+        raise
+    except KeyboardInterrupt:
+        entry.close("interrupted")
+        raise
+    except HrmbuildError as error:
+        entry.close("failed", code=error.code)
+        raise
+    except BaseException:
+        entry.close("failed", code="internal.bug")
+        raise
+    entry.close("finished")
+
+
+def _found_dead(entry: LedgerEntry, run: Path) -> Closed:
+    """A killed process's last word: what its metrics hold beyond the step at which it began."""
+    trains = entry.opened.kind == "train"
+    first_step = entry.began.step if entry.began else None
+    work = _work_of(run, first_step) if trains else {}
+    lines = _new_lines(run, first_step) if trains else []
+    seconds = max((float(line.get("elapsed_s", 0)) for line in lines), default=0.0)
+    at = dt.datetime.fromisoformat(entry.opened.at) + dt.timedelta(seconds=seconds)
+    known = {"id": entry.opened.id, "at": _iso(at), "outcome": "killed", "seconds": seconds}
+    return Closed.model_validate(known | work)
+
+
+def _new_lines(run: Path, first_step: int | None) -> list[dict[str, Any]]:
+    if first_step is None:
+        return []
+    try:
+        return [line for line in read_metrics(RunFolder(run).metrics) if line["step"] > first_step]
+    except InputError:
+        return []  # An altered record is the run's own fault to tell: the ledger then knows the time only.
+
+
+def _work_of(run: Path, first_step: int | None) -> dict[str, Any]:
+    lines = _new_lines(run, first_step)
+    try:
+        record = RunFolder(run).record()
+    except InputError:
+        record = None
+    if record is None or not lines:
+        return {}
+    return {
+        "steps": len(lines),
+        "tokens": sum(int(line["tokens"]) for line in lines),
+        "flops": flops_of(record, lines),
+        "step_seconds": round(sum(float(line["seconds"]) for line in lines), 3),
+    }
+
+
+def flops_of(record: RunRecord, lines: list[dict[str, Any]]) -> float:
+    """FLOPs of some lines of metrics by formula, each step at its own depth and share of labels."""
+    keys = record.epoch_tokens / max(1, record.train_pairs)
+    total = 0.0
+    for line in lines:
+        share = int(line["response_tokens"]) / max(1, int(line["tokens"]))
+        each = flops_per_token(record.config.model, k=int(line["k"]), keys_per_token=keys, response_fraction=share)
+        total += each.total * int(line["tokens"])
+    return total
+
+
+def _now() -> str:
+    return _iso(dt.datetime.now(dt.UTC))
+
+
+def _iso(moment: dt.datetime) -> str:
+    return moment.isoformat(timespec="seconds")
