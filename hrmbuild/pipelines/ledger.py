@@ -169,11 +169,11 @@ class _Watching:
     def stage(self, name: str, *, total: int | None, unit: str) -> None:
         self._inner.stage(name, total=total, unit=unit)
 
-    def advance(self, n: int = 1, *, note: str = "") -> None:
+    def advance(self, n: int = 1, *, note: str = "", left_s: float | None = None, before: bool = False) -> None:
         if not self._begun:
             self._begun = True
             self._entry.begin(n)
-        self._inner.advance(n, note=note)
+        self._inner.advance(n, note=note, left_s=left_s, before=before)
 
     def message(self, text: str) -> None:
         self._inner.message(text)

@@ -110,6 +110,8 @@ class RunRecord(Noun):
     """Slots that an epoch fills."""
     too_long: dict[str, int] = {}
     """Pairs over the context by source path; they are not trained on."""
+    accepted_insufficient: str | None = None
+    """Why it was trained on a corpus that cannot carry its preset; absent: the corpus can, or nobody has to say."""
 
 
 class DevScore(Noun):
