@@ -16,6 +16,8 @@ from typing import Annotated, Any, Protocol
 
 import typer
 
+from hrmbuild.pipelines.progress import duration
+
 PLAIN_INTERVAL_S = 10.0
 PLAIN_LATER_INTERVAL_S = 60.0
 """Between plain lines of a stage that has run for ten minutes: a run of two days then leaves 3,000 lines."""
@@ -156,13 +158,3 @@ class TerminalProgress:
 def _cut(line: str, width: int) -> str:
     """A line that wraps could not be wiped: what is too long for the terminal ends in an ellipsis."""
     return line if len(line) <= width else f"{line[: max(0, width - 1)]}…"
-
-
-def duration(seconds: float) -> str:
-    """`3.2 s`, `4 min 05 s`, `2 h 07 min`, `3 d 04 h`."""
-    whole = round(seconds)
-    if whole >= 48 * 3600:
-        return f"{whole // 86400} d {whole % 86400 // 3600:02d} h"
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{seconds:.1f} s"

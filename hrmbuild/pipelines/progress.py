@@ -41,3 +41,13 @@ class SilentProgress:
     def message(self, text: str) -> None:
         """Keep the line."""
         self.messages.append(text)
+
+
+def duration(seconds: float) -> str:
+    """`3.2 s`, `4 min 05 s`, `2 h 07 min`, `3 d 04 h`."""
+    whole = round(seconds)
+    if whole >= 48 * 3600:
+        return f"{whole // 86400} d {whole % 86400 // 3600:02d} h"
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{seconds:.1f} s"

@@ -1,8 +1,8 @@
 """`events.jsonl`: what happened to a run by the clock: when it began, was interrupted, went on, ended; what it said.
 
-Owns the file. It is for people and for the bill: it has a clock, a host and a process in it, enters no hash, and
-nothing that decides a number reads it. A session is one process's part of a run; one that was killed could not say so,
-hence the next one writes down when the one before was last seen. It must not know metrics.
+Owns the file. It is for people and for the bill: it has a clock in it, enters no hash, and nothing that decides a
+number reads it; no host and no user stands in it. A session is one process's part of a run; one that was killed could
+not say so, hence the next one writes down when the one before was last seen. It must not know metrics.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,6 @@ class Session:
     ranks: int
     usd_per_hour: float | None
     """Of all devices together; None: no price is known."""
-    host: str
-    pid: int
     how: str | None = None
     """`finished`, `interrupted`, `failed`, `killed`; None: it runs, or was killed and nobody has looked since."""
     ended_at: dt.datetime | None = None
@@ -83,10 +80,7 @@ class Events:
 
     def began(self, step: int, *, device: str, ranks: int, usd_per_hour: float | None) -> None:
         """This process goes on from `step`."""
-        self._write(
-            "began", step=step, device=device, ranks=ranks, usd_per_hour=usd_per_hour,
-            host=socket.gethostname(), pid=os.getpid(),
-        )  # fmt: skip
+        self._write("began", step=step, device=device, ranks=ranks, usd_per_hour=usd_per_hour)
 
     def killed(self, step: int, *, last_seen: dt.datetime) -> None:
         """The session before ended without a word; it was last seen then."""
@@ -133,7 +127,7 @@ def read_events(path: Path) -> Chronicle:
 def _take(line: dict[str, Any], sessions: list[Session], told: list[Told]) -> None:
     at = _time(line["at"])
     if line["event"] == "began":
-        sessions.append(Session(at, line["step"], line["ranks"], line["usd_per_hour"], line["host"], line["pid"]))
+        sessions.append(Session(at, line["step"], line["ranks"], line["usd_per_hour"]))
     elif line["event"] == "told":
         told.append(Told(at, str(line["text"])))
     elif line["event"] == "killed" and sessions:

@@ -13,6 +13,7 @@ what it has from there on; MLflow and W&B cannot drop, and so are told only the 
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 import os
@@ -108,13 +109,9 @@ def _failures(name: str) -> tuple[type[Exception], ...]:
     """What a disk, a network or the library itself may raise."""
     own: list[type[Exception]] = []
     if name == "mlflow":
-        from mlflow.exceptions import MlflowException
-
-        own.append(MlflowException)
+        own.append(importlib.import_module("mlflow.exceptions").MlflowException)
     if name == "wandb":
-        from wandb.errors import Error
-
-        own.append(Error)
+        own.append(importlib.import_module("wandb.errors").Error)
     return (OSError, RuntimeError, *own)
 
 
@@ -135,9 +132,9 @@ def _tensorboard(run: TrackedRun) -> _Tracker:
 def _mlflow(run: TrackedRun) -> _Tracker:
     for variable in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ.setdefault(variable, "true")
-    import mlflow
     from accelerate.tracking import MLflowTracker
 
+    mlflow = importlib.import_module("mlflow")
     run.folder.mkdir(parents=True, exist_ok=True)
     if "MLFLOW_TRACKING_URI" not in os.environ:
         logging.getLogger("alembic").setLevel(logging.WARNING)
