@@ -19,7 +19,7 @@ from itertools import accumulate, groupby
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from hrmbuild.inference.cache import KVCache
 from hrmbuild.model.attention import rope_table
@@ -39,7 +39,9 @@ class Decoder:
         dtype = torch.promote_types(model.lm_head.weight.dtype, torch.float32)
         self.cache = KVCache(model, [len(prefix) for prefix in prefixes], n_new=n_new, dtype=dtype)
         blocks = [block for block in model.model.modules() if isinstance(block, Block)]
-        self._weights = {block: BlockWeights(*(w.t() for w in block.weights(dtype))) for block in blocks}
+        self._weights: dict[nn.Module, BlockWeights] = {
+            block: BlockWeights(*(w.t() for w in block.weights(dtype))) for block in blocks
+        }
         self._dtype, self._slot = dtype, 0
         self._pass: _Pass | None = None
         self._spans: list[_Span] = []
