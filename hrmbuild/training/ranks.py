@@ -13,8 +13,8 @@ all-gather and one reduce-scatter a block and step, however large k is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 import torch
@@ -26,7 +26,6 @@ from torch.distributed.fsdp import (
     FSDPModule,
     MixedPrecisionPolicy,
     fully_shard,
-    register_fsdp_forward_method,
 )
 from torch.distributed.tensor import DTensor
 
@@ -96,6 +95,17 @@ class Ranks:
         for part in model.modules():
             if isinstance(part, FSDPModule):
                 part.reshard()
+
+    @contextmanager
+    def whole(self, model: torch.nn.Module) -> Iterator[None]:
+        """Inside, every matrix is whole on every rank: for passes that do not go through `forward`, as decoding."""
+        for part in model.modules():
+            if isinstance(part, FSDPModule):
+                part.unshard()
+        try:
+            yield
+        finally:
+            self.release(model)
 
     def own_rows(self, n_rows: int) -> tuple[int, int]:
         """First row and end of this rank's part of a tensor; the last ranks may have none."""
@@ -168,7 +178,5 @@ def _shard(model: LanguageModel, *, device: torch.device, count: int) -> torch.n
         fully_shard(block, mesh=mesh, reshard_after_forward=False, mp_policy=inside)
     module = fully_shard(model, mesh=mesh, reshard_after_forward=False, mp_policy=outside)
     module.set_reshard_after_backward(False)
-    for method in ("prefill", "decode"):
-        register_fsdp_forward_method(module, method)
     model.is_sharded = True
     return module
