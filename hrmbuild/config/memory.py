@@ -43,6 +43,8 @@ class Setup:
     device: Literal["cpu", "cuda"] = "cuda"
     ranks: int = 1
     sharding: Sharding = "none"
+    micro_batches: int = 1
+    """Of one rank in a step; from two on, sharded ranks keep whole gradients between them."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Memory:
     gradients: float
     """float32, of the micro-batches before."""
     compute_copy: float
-    """Matrices of the stacks in the compute type (none in float32 on one rank)."""
+    """Matrices of the stacks in the compute type (none in float32 on one rank); sharded, all gathered matrices."""
     activations: float
     """What the recorded layers keep for backward, of one micro-batch."""
     logits: float
@@ -121,24 +123,27 @@ def _kept_on_cpu(config: ModelConfig, setup: Setup) -> float:
 
 def memory(config: ModelConfig, setup: Setup) -> Memory:
     """Bytes of one rank by part."""
-    n, stacks = n_parameters(config), _stack_weights(config)
-    share = setup.ranks if setup.sharding == "fsdp" else 1
-    gathered = setup.sharding == "fsdp" and setup.ranks > 1
-    copied = setup.compute_bytes < 4 or gathered
+    n = n_parameters(config)
+    sharded = setup.sharding == "fsdp" and setup.ranks > 1
+    share = setup.ranks if sharded else 1
     return Memory(
         masters=4 * n / share,
         moments=8 * n / share,
         ema=4 * n / share,
-        gradients=4 * n / share,
-        compute_copy=setup.compute_bytes * (n if gathered else stacks) if copied else 0,
+        gradients=4 * n / share + (4 * n if sharded and setup.micro_batches > 1 else 0),
+        compute_copy=_copy(config, setup, sharded=sharded),
         activations=setup.micro_tokens * activation_bytes_per_token(config, setup),
         logits=_logits(config, setup),
         buckets=4 * n if setup.sharding == "ddp" and setup.ranks > 1 else 0,
     )
 
 
-def _stack_weights(config: ModelConfig) -> int:
-    return n_parameters(config) - 2 * config.vocab_size * config.hidden_size
+def _copy(config: ModelConfig, setup: Setup, *, sharded: bool) -> float:
+    head_and_embedding = 2 * config.vocab_size * config.hidden_size
+    stacks = setup.compute_bytes * (n_parameters(config) - head_and_embedding)
+    if sharded:
+        return stacks + 4 * head_and_embedding
+    return stacks if setup.compute_bytes < 4 else 0
 
 
 def _logits(config: ModelConfig, setup: Setup) -> float:

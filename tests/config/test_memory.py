@@ -179,7 +179,10 @@ def test_states_of_XL_are_those_that_arithmetic_gives() -> None:
     assert (alone.masters, alone.moments, alone.ema, alone.gradients) == (4 * n, 8 * n, 4 * n, 4 * n)
     sharded = memory(config, Setup(k=5, micro_tokens=12_288, row_tokens=545, ranks=8, sharding="fsdp"))
     assert sharded.masters + sharded.moments + sharded.ema + sharded.gradients == 20 * n / 8
-    assert sharded.compute_copy == 2 * n
+    head_and_embedding = 2 * 65_536 * 1_536
+    assert sharded.compute_copy == 2 * (n - head_and_embedding) + 4 * head_and_embedding
+    twice = Setup(k=5, micro_tokens=12_288, row_tokens=545, ranks=8, sharding="fsdp", micro_batches=2)
+    assert memory(config, twice).gradients == 4 * n + 4 * n / 8
     assert memory(config, Setup(k=5, micro_tokens=1, row_tokens=1, ranks=8, sharding="ddp")).buckets == 4 * n
 
 
