@@ -24,7 +24,7 @@ def row_bytes(pair: Pair) -> bytes:
     return pair.canonical_bytes()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """One row as the trees see it."""
 

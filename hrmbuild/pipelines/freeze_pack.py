@@ -8,21 +8,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 from hrmbuild.audit import evidence, merkle
 from hrmbuild.audit.evidence import EvidenceRejection, EvidenceRow
 from hrmbuild.audit.manifest import Counts, Tally, counted_row
-from hrmbuild.audit.rows import Leaf, leaf_of, row_bytes
+from hrmbuild.audit.rows import Leaf, leaf_of
 from hrmbuild.errors import InputError
+from hrmbuild.fingerprint import canonical_json
 from hrmbuild.pipelines.progress import Progress
 from hrmbuild.records.pair import SPLITS, Pair, Split
 from hrmbuild.records.schemas import row_schema_bytes
 from hrmbuild.store.corpus import Corpus
+from hrmbuild.tokens.encode import count_stream
 from hrmbuild.tokens.tokenizer import TextTokenizer
-
-_BATCH_PAIRS = 1024
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,7 @@ class Selection:
 
     def train_texts(self) -> Iterator[str]:
         """What the tokenizer learns from: instructions and responses of the train split."""
-        for pair in self.pairs("train"):
-            yield pair.instruction
-            yield pair.response
+        return self.corpus.texts("train", labels=sorted(self.admitted))
 
 
 @dataclass
@@ -112,23 +109,20 @@ def _evidence_rows(
     selection: Selection, pack: Pack, tokenizer: TextTokenizer, salts: dict[str, bytes], progress: Progress
 ) -> Iterator[EvidenceRow]:
     for split in SPLITS:
-        remaining = selection.pairs(split)
-        while batch := list(islice(remaining, _BATCH_PAIRS)):
-            instructions = tokenizer.encode_batch([pair.instruction for pair in batch])
-            responses = tokenizer.encode_batch([pair.response for pair in batch])
-            for pair, instruction, response in zip(batch, instructions, responses, strict=True):
-                yield _evidence_row(pair, pack, salts[pair.id], n_tokens=(len(instruction), len(response)))
-            progress.advance(len(batch))
+        pairs = count_stream(tokenizer, selection.pairs(split), texts=lambda pair: (pair.instruction, pair.response))
+        for pair, n_tokens in pairs:
+            yield _evidence_row(pair, pack, salts[pair.id], n_tokens=n_tokens)
+            progress.advance()
 
 
 def _evidence_row(pair: Pair, pack: Pack, salt: bytes, *, n_tokens: tuple[int, int]) -> EvidenceRow:
-    row = row_bytes(pair)
+    value = pair.canonical()
+    row = canonical_json(value)
     leaf = leaf_of(pair.id, pair.split, row=row, salt=salt)
     pack.leaves.append(leaf)
     pack.labels.add(pair.label)
     pack.salts[pair.id] = salt
-    counted = counted_row(pair.canonical(), instruction_tokens=n_tokens[0], response_tokens=n_tokens[1])
-    pack.tally.add(counted)
+    pack.tally.add(counted_row(value, instruction_tokens=n_tokens[0], response_tokens=n_tokens[1]))
     salted = leaf.salted.hex() if leaf.salted is not None else ""
     return EvidenceRow(pair.split, pair.id, leaf.content.hex(), salted, row.decode(), *n_tokens)
 

@@ -207,6 +207,10 @@ class Corpus:
         """A few kept pairs with an occurrence in one of these files, those with the smallest ids."""
         return reading.read_pairs_of(self._connection, list(paths), limit=limit)
 
+    def texts(self, split: Split, *, labels: Sequence[str]) -> Iterator[str]:
+        """Instruction and response of each kept pair of a split with one of these labels, ordered by id."""
+        return reading.read_texts(self._connection, split, labels=list(labels))
+
     def pairs_by_id(self, ids: Sequence[str]) -> Iterator[tuple[str, Pair | None]]:
         """The kept pairs with these ids, ordered; None where the stored values are no pair any more."""
         for first in range(0, len(ids), _FETCH_IDS):

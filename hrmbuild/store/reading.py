@@ -106,6 +106,21 @@ def read_pairs_of(connection: duckdb.DuckDBPyConnection, paths: list[str], *, li
     return list(_fetch_pairs(connection, f"{_PAIRS} WHERE p.id IN ({inside}) ORDER BY p.id", [paths, limit]))
 
 
+def read_texts(connection: duckdb.DuckDBPyConnection, split: Split, *, labels: list[str]) -> Iterator[str]:
+    """Instruction and response of kept pairs, and nothing else of them: a tenth of what reading pairs takes."""
+    cursor = connection.cursor()
+    cursor.execute(
+        """SELECT t.instruction, t.response FROM pair AS p
+           JOIN candidate AS t ON t.unit = p.unit AND t.ordinal = p.ordinal
+           WHERE p.split = ? AND list_contains(?::VARCHAR[], p.label) ORDER BY p.id""",
+        [split, labels],
+    )
+    while rows := cursor.fetchmany(_FETCH_ROWS):
+        for row in rows:
+            yield from row
+    cursor.close()
+
+
 def read_pairs_by_id(connection: duckdb.DuckDBPyConnection, ids: list[str]) -> Iterator[tuple[str, Pair | None]]:
     """The kept pairs with these ids, ordered; None where the stored values are no pair any more."""
     rows = connection.execute(f"{_PAIRS} WHERE list_contains(?::VARCHAR[], p.id) ORDER BY p.id", [ids]).fetchall()

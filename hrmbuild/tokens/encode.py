@@ -24,6 +24,7 @@ from hrmbuild.tokens.control import CONTROL_IDS, END, PREFIX_END, START, conditi
 from hrmbuild.tokens.tokenizer import TextTokenizer
 
 T = TypeVar("T")
+Result = TypeVar("Result")
 
 BATCH_PAIRS = 2048
 """Pairs encoded together: enough to keep all cores busy, little enough to hold in memory."""
@@ -116,20 +117,37 @@ def encode_batch(tokenizer: TextTokenizer, texts: Sequence[tuple[str, str, str]]
 def encode_stream(
     tokenizer: TextTokenizer, rows: Iterable[T], *, texts: Callable[[T], tuple[str, str, str]]
 ) -> Iterator[tuple[list[T], EncodedBatch]]:
-    """Batches of rows with their ids, in order, however many there are.
+    """Batches of rows with their ids, in order, however many there are; see `_ahead`."""
+    return _ahead(rows, lambda batch: encode_batch(tokenizer, [texts(row) for row in batch]))
+
+
+def count_stream(
+    tokenizer: TextTokenizer, rows: Iterable[T], *, texts: Callable[[T], tuple[str, str]]
+) -> Iterator[tuple[T, tuple[int, int]]]:
+    """Rows with the content tokens of their two texts, in order, however many there are; see `_ahead`."""
+
+    def counted(batch: list[T]) -> list[int]:
+        return [len(ids) for ids in tokenizer.encode_batch([text for row in batch for text in texts(row)])]
+
+    for batch, lengths in _ahead(rows, counted):
+        yield from zip(batch, zip(lengths[::2], lengths[1::2], strict=True), strict=True)
+
+
+def _ahead(rows: Iterable[T], work: Callable[[list[T]], Result]) -> Iterator[tuple[list[T], Result]]:
+    """Batches with what `work` makes of them, in order.
 
     The library encodes outside Python's lock, on all cores; a few batches are under way at once, so that no core waits
     while Python unpacks one or the caller reads and writes. At most `BATCHES_AHEAD` are in memory.
     """
     with ThreadPoolExecutor(max_workers=_CALLS_AT_ONCE) as pool:
-        under_way: deque[tuple[list[T], Future[EncodedBatch]]] = deque()
+        under_way: deque[tuple[list[T], Future[Result]]] = deque()
         for batch in in_batches(rows, BATCH_PAIRS):
-            under_way.append((batch, pool.submit(encode_batch, tokenizer, [texts(row) for row in batch])))
+            under_way.append((batch, pool.submit(work, batch)))
             if len(under_way) == BATCHES_AHEAD:
-                ready, encoded = under_way.popleft()
-                yield ready, encoded.result()
-        for ready, encoded in under_way:
-            yield ready, encoded.result()
+                ready, made = under_way.popleft()
+                yield ready, made.result()
+        for ready, made in under_way:
+            yield ready, made.result()
 
 
 def _framed(condition: str, instruction: list[int], *, response: list[int]) -> EncodedPair:
