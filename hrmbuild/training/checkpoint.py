@@ -12,7 +12,6 @@ has four parts, so that the third and the fourth can run beside training:
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,9 +32,8 @@ from hrmbuild.shards import PLACEMENT_KEY, ShardFiles, shard_name, shard_names
 from hrmbuild.training.agreement import on_main, together
 from hrmbuild.training.ranks import Ranks
 from hrmbuild.training.state import Rows, Snapshot, Tensors, TrainState, snapshot
+from hrmbuild.training.step_folders import STATE_NAME, checkpoint_folders, folder_of, step_of
 
-STATE_NAME = "state.json"
-_FOLDER = re.compile(r"step_(\d{6,})")
 _TORN = ".step_*.incomplete"
 _KINDS = ("weights", "moments", "ema", "rng")
 
@@ -67,11 +65,6 @@ class SavedFacts:
     """Head of the metrics chain."""
     keep: int
     """How many checkpoints stay."""
-
-
-def folder_of(step: int) -> str:
-    """`step_000120`."""
-    return f"step_{step:06d}"
 
 
 def save_checkpoint(checkpoints: Path, state: TrainState, facts: SavedFacts, *, ranks: Ranks) -> Path:
@@ -121,7 +114,7 @@ def _write_shard(rows: dict[str, Rows], path: Path, *, placed: bool) -> None:
     if placed:
         offset = {name: [one.first, *[0] * (len(one.shape) - 1)][: len(one.shape)] for name, one in rows.items()}
         places = {name: {"offset": offset[name], "shape": list(one.shape)} for name, one in rows.items()}
-        metadata[PLACEMENT_KEY] = canonical_json(places).decode("utf-8")
+        metadata = {PLACEMENT_KEY: canonical_json(places).decode("utf-8")}  # One key: the order of two is not stable.
     with disk_errors(path):
         try:
             save_file({name: one.tensor for name, one in rows.items()}, path, metadata=metadata)
@@ -190,22 +183,10 @@ def incomplete_folder(checkpoints: Path, step: int) -> Path:
 
 def _remove_useless(checkpoints: Path, *, step: int, keep: int) -> None:
     found = checkpoint_folders(checkpoints)
-    later = [folder for folder in found if _step_of(folder) > step]
+    later = [folder for folder in found if step_of(folder) > step]
     torn = sorted(checkpoints.glob(_TORN))
     for folder in [*later, *[one for one in found if one not in later][keep:], *torn]:
         shutil.rmtree(folder)
-
-
-def checkpoint_folders(checkpoints: Path) -> list[Path]:
-    """Complete checkpoints, newest first; nothing in them is read."""
-    if not checkpoints.is_dir():
-        return []
-    found = [path for path in checkpoints.iterdir() if _FOLDER.fullmatch(path.name)]
-    return sorted(found, key=_step_of, reverse=True)
-
-
-def _step_of(folder: Path) -> int:
-    return int(folder.name.removeprefix("step_"))
 
 
 def newest_checkpoint(
