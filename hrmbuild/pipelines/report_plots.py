@@ -25,7 +25,7 @@ class Plot:
 
     title: str
     svg: str
-    keys: tuple[dict[str, str], ...]
+    series: tuple[dict[str, str], ...]
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -132,5 +132,5 @@ def _some(points: Sequence[Any]) -> list[Any]:
 
 
 def _plot(figure: Figure, rows: Sequence[tuple[str, ...]], *, head: tuple[str, ...], wide: bool = False) -> Plot:
-    keys = tuple({"name": line.name, "css": line.css} for line in figure.lines)
-    return Plot(figure.title, draw(figure), keys, figure.describes, head, tuple(rows), wide)
+    series = tuple({"name": line.name, "css": line.css} for line in figure.lines)
+    return Plot(figure.title, draw(figure), series, figure.describes, head, tuple(rows), wide)
