@@ -13,6 +13,7 @@ all-gather and one reduce-scatter a block and step, however large k is.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
@@ -28,6 +29,7 @@ from torch.distributed.fsdp import (
     fully_shard,
 )
 from torch.distributed.tensor import DTensor
+from torch.utils.hooks import RemovableHandle
 
 from hrmbuild.errors import UsageError
 from hrmbuild.model.language_model import LanguageModel
@@ -50,6 +52,11 @@ class Ranks:
         """Ranks in all."""
         self.device: torch.device = self._accelerator.device
         """Where this rank computes."""
+
+    @property
+    def on_this_machine(self) -> int:
+        """Ranks that share this machine's processor."""
+        return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if self.count > 1 else 1
 
     @property
     def is_main(self) -> bool:
@@ -86,8 +93,7 @@ class Ranks:
     def accumulate(self, module: torch.nn.Module, *, last: bool) -> AbstractContextManager[object]:
         """Around a micro-step: gradients are exchanged after the last one only."""
         if isinstance(module, FSDPModule):
-            module.set_requires_gradient_sync(last)
-            return nullcontext()
+            return _exchanged_once(module, last=last)
         return nullcontext() if last or self.count == 1 else self._accelerator.no_sync(module)
 
     def release(self, model: torch.nn.Module) -> None:
@@ -180,3 +186,36 @@ def _shard(model: LanguageModel, *, device: torch.device, count: int) -> torch.n
     module.set_reshard_after_backward(False)
     model.is_sharded = True
     return module
+
+
+@contextmanager
+def _exchanged_once(module: FSDPModule, *, last: bool) -> Iterator[None]:
+    """One reduction a block, after the last micro-batch.
+
+    FSDP2 reduces after every application of a block whatever gradient is there. In a step's only micro-batch that is
+    nothing until the block's earliest application; with micro-batches before, it would be theirs, application by
+    application. So a block waits until this pass has added to all of its gradients.
+    """
+    module.set_requires_gradient_sync(last)
+    blocks = [part for part in module.modules() if isinstance(part, Block)]
+    has_gathered = last and not any(is_sharded(parameter) for parameter in module.parameters())
+    handles = [handle for block in blocks for handle in _exchange_when_complete(block)] if has_gathered else []
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _exchange_when_complete(block: Block) -> list[RemovableHandle]:
+    """Hooks on a block's gathered matrices; the last one to get its gradient lets the block exchange them all."""
+    waiting = len(list(block.parameters()))
+    block.set_requires_gradient_sync(False, recurse=False)
+
+    def added(parameter: Tensor) -> None:
+        nonlocal waiting
+        waiting -= 1
+        if waiting == 0:
+            block.set_requires_gradient_sync(True, recurse=False)
+
+    return [parameter.register_post_accumulate_grad_hook(added) for parameter in block.parameters()]

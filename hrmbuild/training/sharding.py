@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 
 from hrmbuild.config.memory import AVAILABLE, GIB, Setup, memory
+from hrmbuild.config.model import ModelConfig
 from hrmbuild.records.run import RunConfig
 from hrmbuild.training.ranks import Ranks
 from hrmbuild.training.schedules import K_LAST
@@ -40,11 +41,15 @@ def choose_sharding(wanted: Wanted | None, config: RunConfig, ranks: Ranks, *, r
         alone = "one rank holds the whole model: train.sharding: fsdp divides nothing" if wanted == "fsdp" else None
         return Choice(None, alone)
     setup = _setup(config, ranks, row_tokens=row_tokens)
-    held = {kind: memory(config.model, replace(setup, sharding=kind)).total / GIB for kind in ("ddp", "fsdp")}
-    smallest_gib = _smallest_gpu_gib(ranks)
+    return choose_by_memory(wanted, config.model, setup, smallest_gib=_smallest_gpu_gib(ranks))
+
+
+def choose_by_memory(wanted: Wanted | None, model: ModelConfig, setup: Setup, *, smallest_gib: float | None) -> Choice:
+    """The choice for several ranks; `smallest_gib`: memory of the smallest GPU, None on CPUs."""
+    held = {kind: memory(model, replace(setup, sharding=kind)).total / GIB for kind in ("ddp", "fsdp")}
     fits = smallest_gib is None or held["ddp"] <= AVAILABLE * smallest_gib
     kind = wanted if wanted in ("ddp", "fsdp") else ("ddp" if fits else "fsdp")
-    return Choice(kind, _told(kind, held, ranks=ranks.count, smallest_gib=smallest_gib, asked=kind == wanted))
+    return Choice(kind, _told(kind, held, ranks=setup.ranks, smallest_gib=smallest_gib, asked=kind == wanted))
 
 
 def _setup(config: RunConfig, ranks: Ranks, *, row_tokens: float) -> Setup:
