@@ -25,12 +25,12 @@ install: $(BIN)/.installed ## a virtual environment in .venv with the pinned ver
 demo: install ## the whole road on the example company, on a CPU, in minutes
 	@test -f $(DEMO)/hrmbuild.yaml || $(HRMBUILD) init $(DEMO) --demo
 	cd $(DEMO) && $(HRMBUILD) build
-	cd $(DEMO) && $(HRMBUILD) eval --split test --show 3
+	cd $(DEMO) && $(HRMBUILD) eval --split test --show 3 --show-label internal
 
 demo-full: install ## the same with the steps that the weak axes need (at most 80 CPU-minutes)
 	@test -f $(FULL)/hrmbuild.yaml || $(HRMBUILD) init $(FULL) --demo
 	cd $(FULL) && $(HRMBUILD) build --steps $(FULL_STEPS)
-	cd $(FULL) && $(HRMBUILD) eval --split test --show 3
+	cd $(FULL) && $(HRMBUILD) eval --split test --show 3 --show-label internal
 
 real: install ## the same road on real documents: DATA=FOLDER (the layout of examples/real-data.yaml)
 	$(HRMBUILD) build --config examples/real-data.yaml --sources $(DATA) --work build/real-data

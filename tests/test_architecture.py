@@ -47,7 +47,7 @@ LIBRARIES: dict[str, set[str]] = {
     "duckdb": {"store", "pipelines"},
     "polars": {"store", "pipelines"},
     "accelerate": {"training"},
-    "transformers": set(),
+    "transformers": {"evaluation"},
     "bm25s": {"retrieval"},
     "typer": {"cli"},
     "cryptography": {"audit"},

@@ -1,17 +1,16 @@
-"""`train`, `package`, `ask` and `eval`: from a manifest to a model, and what it answers."""
+"""`train`, `package` and `ask`: from a manifest to a model, and what it answers."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
 from hrmbuild.cli.options import ConfigOption, SourcesOption, WorkOption, project_of
 from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit, print_json
 from hrmbuild.errors import UsageError
-from hrmbuild.records.pair import Split
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +18,6 @@ def register(app: typer.Typer) -> None:
     app.command()(train)
     app.command()(package)
     app.command()(ask)
-    app.command(name="eval")(evaluate)
 
 
 def train(
@@ -125,25 +123,3 @@ def _package_and_question(words: list[str], *, jsonl: bool, config: Path | None,
 def _print_line(line: dict[str, Any]) -> bool:
     print_json(line)
     return "error" in line
-
-
-def evaluate(
-    package_folder: Annotated[Path | None, typer.Argument(metavar="[PKG]", help="Default: the newest package.")] = None,
-    split: Annotated[str, typer.Option("--split", help="dev or test; each scoring of test is counted.")] = "dev",
-    show: Annotated[int, typer.Option("--show", min=0, help="Also show N questions with their answers.")] = 0,
-    most: Annotated[int, typer.Option("--most", min=1, help="Pairs to ask at most, drawn by id, axes in turn.")] = 1200,
-    kinds: Annotated[bool, typer.Option("--kinds", help="Also one row for each kind of question.")] = False,
-    config: ConfigOption = None,
-    work: WorkOption = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Scores by axis beside the majority answer, a nearest neighbour, a tree, and the same with the rule removed."""
-    from hrmbuild.cli.render import evaluation_lines
-    from hrmbuild.pipelines.evaluate import evaluate_package
-
-    progress = TerminalProgress()
-    project = project_of(config, None, work)
-    held_out = cast(Split, split)
-    report = evaluate_package(project, package=package_folder, split=held_out, show=show, most=most, progress=progress)
-    progress.close()
-    emit(report, evaluation_lines(report, kinds=kinds), as_json=as_json)

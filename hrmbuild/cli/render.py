@@ -13,10 +13,7 @@ from hrmbuild.cli.output import table
 
 if TYPE_CHECKING:
     from hrmbuild.audit.checks import VerifyReport
-    from hrmbuild.evaluation.examples import Example
-    from hrmbuild.evaluation.tallies import Slice, Tally
     from hrmbuild.pipelines.build import BuildReport
-    from hrmbuild.pipelines.evaluate import EvaluationReport
     from hrmbuild.pipelines.freeze import FreezeReport
     from hrmbuild.pipelines.ingest_report import IngestReport, PreviewPair
     from hrmbuild.pipelines.package import PackageReport
@@ -125,39 +122,6 @@ def verify_lines(report: VerifyReport) -> list[str]:
     n_failed = sum(not check.ok for check in report.checks)
     verdict = "verify: ok" if report.ok else f"verify: {n_failed} of {len(report.checks)} checks failed"
     return [*lines, verdict]
-
-
-def evaluation_lines(report: EvaluationReport, *, kinds: bool) -> list[str]:
-    """The table of scores with 95 % intervals, then questions to read; a row a kind of question only if asked."""
-    names = report.columns
-    rows = [_slice_row(one, names) for one in report.slices if kinds or one.heading != "kind"]
-    asked = report.evaluation.overall.columns[names[0]].n
-    lines = [f"{report.split}: {asked:,} of {report.n_held_out:,} held-out pairs asked; exact answers in percent, "
-             f"with 95 % intervals", ""]  # fmt: skip
-    lines += table(["held out by", "", "n", *names], rows)
-    lines += [line for number, one in enumerate(report.examples, 1) for line in _example_lines(number, one)]
-    times = "once" if report.n_scorings == 1 else f"{report.n_scorings} times"
-    return [*lines, "", f"{report.split} of this corpus has been scored {times} in this project"]
-
-
-def _slice_row(one: Slice, names: Sequence[str]) -> tuple[object, ...]:
-    most = max(tally.n for tally in one.columns.values())
-    return (one.heading, one.name, most, *(_share(one.columns.get(name), of=most) for name in names))
-
-
-def _share(tally: Tally | None, *, of: int) -> str:
-    """A column that applies to fewer pairs than its neighbours says to how many: the two are no like for like."""
-    if tally is None:
-        return "-"
-    low, high = tally.interval
-    fewer = "" if tally.n == of else f" of {tally.n:,}"
-    return f"{100 * tally.exact:5.1f} [{100 * low:.0f}-{100 * high:.0f}]{fewer}"
-
-
-def _example_lines(number: int, one: Example) -> list[str]:
-    mark = "as expected" if one.exact else "not as expected"
-    return ["", f"question {number} ({one.kind}, held out by {one.axis})", *one.instruction.splitlines(),
-            f"  answer:   {one.response}", f"  expected: {one.expected}", f"  {mark}"]  # fmt: skip
 
 
 _STAGE_LINES: dict[str, Callable[[Any], list[str]]] = {

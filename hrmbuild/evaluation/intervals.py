@@ -88,9 +88,7 @@ class Resamples:
         if not len(known):
             return Estimate(0.0, -1.0, 1.0, 0, 0)
         mean = float(known.mean())
-        if n_clusters < 2:
-            return Estimate(mean, -1.0, 1.0, len(known), n_clusters)
-        low, high = (float(x) for x in np.quantile(self._means(totals, sizes), (0.025, 0.975)))
+        low, high = _difference(mean, self._means(totals, sizes), n_clusters=n_clusters)
         return Estimate(mean, low, high, len(known), n_clusters)
 
     def _totals(
@@ -122,6 +120,16 @@ def _interval(mean: float, means: NDArray[np.float64], *, n: int, n_clusters: in
     low, high = wilson_interval(mean * worth, worth, z=_student(n_clusters - 1))
     below, above = (float(x) for x in np.quantile(means, (0.025, 0.975)))
     return min(low, below), max(high, above)
+
+
+def _difference(mean: float, means: NDArray[np.float64], *, n_clusters: int) -> Interval:
+    """The percentiles, and never less than Student's interval: few clusters that agree prove little."""
+    if n_clusters < 2:
+        return -1.0, 1.0
+    spread = float(means.std()) * (n_clusters / (n_clusters - 1)) ** 0.5
+    half = spread * _student(n_clusters - 1) if spread > 0 else 1 - wilson_interval(n_clusters, n_clusters)[0]
+    below, above = (float(x) for x in np.quantile(means, (0.025, 0.975)))
+    return max(-1.0, min(below, mean - half)), min(1.0, max(above, mean + half))
 
 
 def _student(freedom: int) -> float:

@@ -15,7 +15,7 @@ from hrmbuild.evaluation.intervals import Estimate, Interval, Resamples, wilson_
 from hrmbuild.records.pair import Pair
 
 MODEL = "model"
-HEADINGS = ("all", "axis", "rules", "boundary", "type", "stratum", "kind")
+HEADINGS = ("all", "axis", "new", "rules", "boundary", "type", "stratum", "kind")
 _NEW = {"cell": "new facts", "variant": "new variant", "wording": "new wording", "document": "new rule set"}
 Right = Mapping[str, Sequence[bool | None]]
 """Column -> for each pair, whether its answer is right; None where the column does not apply."""
@@ -79,8 +79,9 @@ def slice_names(pair: Pair) -> Iterator[tuple[str, str]]:
     if pair.axis is not None:
         yield "axis", pair.axis
     if pair.kind.startswith("rules.") and pair.axis is not None:
-        as_written = ", as written" if pair.axis == "cell" and is_as_written(pair) else ""
-        yield "rules", f"{pair.kind.removeprefix('rules.')}: {_NEW[pair.axis]}{as_written}"
+        new = _NEW[pair.axis] + (", as written" if pair.axis == "cell" and is_as_written(pair) else "")
+        yield "new", new
+        yield "rules", f"{pair.kind.removeprefix('rules.')}: {new}"
     if pair.kind.startswith("rules."):
         yield "boundary", "at a threshold" if pair.boundary else "away from thresholds"
     yield "type", pair.answer.type

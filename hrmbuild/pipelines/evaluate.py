@@ -1,136 +1,303 @@
-"""`hrmbuild eval`: a package on held-out pairs of its own corpus, beside answers that need no model.
+"""`hrmbuild eval`: a package on held-out pairs or a validator's questions, beside answers that need no such model.
 
-Owns joining package, manifest and scores, and the count of how often a split was looked at. It must not score anything
-itself.
+Owns joining package, manifest, questions and opponents, and the count of how often a split was looked at. It must not
+score anything itself. A package is hashed whole before it is asked: what was altered is not scored.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hrmbuild.audit.manifest import read_manifest
+from hrmbuild.config.gpus import hardware_for
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError, UsageError
-from hrmbuild.evaluation.baselines import baselines_from
-from hrmbuild.evaluation.examples import Example, examples_for_demo
+from hrmbuild.evaluation.baselines import Baseline, baselines_from
+from hrmbuild.evaluation.examples import examples_for_demo
+from hrmbuild.evaluation.extraction import CANARIES, Extraction, measure_extraction
 from hrmbuild.evaluation.questions import drawn_pairs
-from hrmbuild.evaluation.scores import Evaluation, evaluate
-from hrmbuild.evaluation.tallies import MODEL, Slice
-from hrmbuild.inference.load import load_package
-from hrmbuild.packaging.verify import read_package_manifest
+from hrmbuild.evaluation.requirements import (
+    Clause,
+    check_requirements,
+    judge,
+    needs_extraction,
+    parse_requirements,
+)
+from hrmbuild.evaluation.scores import TEXT_REMOVED, Answered, Evaluation, evaluate
+from hrmbuild.evaluation.tallies import MODEL, slice_names
+from hrmbuild.inference.load import LoadedModel, load_package
+from hrmbuild.packaging.verify import check_files, read_package_manifest
 from hrmbuild.pipelines.ask import newest_package
+from hrmbuild.pipelines.contenders import Opponent, opponents, training_flops
+from hrmbuild.pipelines.evaluation_html import check_target, write_report
+from hrmbuild.pipelines.evaluation_report import EvaluationReport, ModelCost, losses
 from hrmbuild.pipelines.frozen_corpus import frozen_folder, frozen_pairs
 from hrmbuild.pipelines.progress import Progress, SilentProgress
-from hrmbuild.pipelines.scorings import n_scorings, record_scoring
-from hrmbuild.records.pair import Split
+from hrmbuild.pipelines.rule_engine import ENGINE, find_rules, rule_engine
+from hrmbuild.pipelines.scorings import EXTRACTION, QUESTIONS, n_scorings, record_scoring
+from hrmbuild.pipelines.validator_questions import also_trained, validator_pairs
+from hrmbuild.records.manifest import Manifest
+from hrmbuild.records.package import PackageManifest
+from hrmbuild.records.pair import Pair, Split
+from hrmbuild.store.connection import scratch_connection
 
 MOST_PAIRS = 1200
 """Pairs asked by default: a share of 0.9 on a fourth of them is known to about 3.5 points."""
+_FACTS_KIND = ".facts"
+"""End of the kinds of question that teach a model to give the facts of a case."""
 
 
 @dataclass(frozen=True)
-class EvaluationReport:
-    """The table, and some questions to read."""
+class EvaluationRequest:
+    """What is asked for."""
 
-    package: Path
-    split: Split
+    package: Path | None = None
+    """Absent: the newest of the project."""
+    split: str = "dev"
+    """dev or test; each scoring is counted and enters later cards."""
+    questions: Path | None = None
+    """A validator's file, asked instead of a split."""
+    against: tuple[Path, ...] = ()
+    """Packages, runs and model folders that are asked the same."""
+    require: str | None = None
+    extraction: bool = False
+    report: Path | None = None
+    show: int = 0
+    """Questions to keep for reading."""
+    show_label: str | None = None
+    """They are of no higher label; absent: the lowest of the project."""
+    most: int = MOST_PAIRS
+    """Pairs to ask at most, drawn by id, axes and families of kinds in turn; a validator's file is asked whole."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What will be asked, of whom."""
+
+    pairs: list[Pair]
     n_held_out: int
-    """Pairs of the split; `n` of them were drawn and asked."""
-    evaluation: Evaluation
-    f1: tuple[float, float, float]
-    """Mean token F1 with its 95 % interval."""
-    examples: tuple[Example, ...]
-    n_scorings: int
-    """How often this split of this corpus has been scored in this project, this time included."""
-    seconds: float
-
-    @property
-    def columns(self) -> list[str]:
-        """Who answered: the model first, then the baselines in their order."""
-        return list(self.evaluation.overall.columns)
-
-    @property
-    def slices(self) -> tuple[Slice, ...]:
-        """Rows of the table."""
-        return self.evaluation.slices
-
-    def as_dict(self) -> dict[str, Any]:
-        """The keys of `eval --json`."""
-        overall = self.evaluation.overall.columns[MODEL]
-        return {
-            "package": str(self.package),
-            "split": self.split,
-            "n_held_out": self.n_held_out,
-            **overall.as_dict(),
-            "f1": dict(zip(("mean", "low", "high"), (round(x, 4) for x in self.f1), strict=True)),
-            "too_long": self.evaluation.n_too_long,
-            **{f"by_{heading}": self._by(heading) for heading in ("axis", "stratum", "kind", "rules", "boundary")},
-            "baselines": {
-                name: tally.as_dict() for name, tally in self.evaluation.overall.columns.items() if name != MODEL
-            },
-            "examples": [example.as_dict() for example in self.examples],
-            "scorings": self.n_scorings,
-            "seconds": round(self.seconds, 3),
-        }
-
-    def _by(self, heading: str) -> dict[str, dict[str, Any]]:
-        return {
-            row.name: {column: tally.as_dict() for column, tally in row.columns.items()}
-            for row in self.slices
-            if row.heading == heading
-        }
+    split: str
+    questions_sha256: str | None
+    notes: tuple[str, ...]
 
 
 def evaluate_package(
-    project: Project,
-    *,
-    package: Path | None = None,
-    split: Split = "dev",
-    show: int = 0,
-    most: int = MOST_PAIRS,
-    progress: Progress | None = None,
+    project: Project, request: EvaluationRequest = EvaluationRequest(), *, progress: Progress | None = None
 ) -> EvaluationReport:
-    """Score a package on held-out pairs.
-
-    Args:
-        package: its folder; absent: the newest of the project.
-        split: dev or test; each scoring is counted and enters later cards.
-        show: how many questions to keep for reading.
-        most: pairs to ask at most, drawn by id, axes and families of kinds in turn.
+    """Score a package.
 
     Raises:
-        UsageError: `ask.no_package`, `eval.unknown_split`.
-        InputError: the package or its manifest is missing or altered.
+        UsageError: `eval.unknown_split`, `eval.unknown_label`, `eval.require_syntax`, `eval.require_unknown`,
+            `eval.against_unknown`, `eval.against_needs`.
+        InputError: the package, its manifest, the questions or an opponent is missing, altered or unreadable.
         AnswerIsNoError: `eval.no_pairs`: the split is empty.
     """
-    if split not in ("dev", "test"):
-        raise UsageError("eval.unknown_split", f"{split!r} is no held-out split", where="--split",
-                         fix="take dev or test")  # fmt: skip
     shown, started_at_s = progress or SilentProgress(), time.monotonic()
-    folder = package or newest_package(project)
+    clauses, show_label = _checked(project, request)
+    folder = request.package or newest_package(project)
+    check_files(folder)
     manifest = read_package_manifest(folder)
-    pairs = frozen_pairs(frozen_folder(project, manifest.corpus_manifest_sha256), "train", split)
-    chosen = drawn_pairs(pairs[split], n=most, seed=project.config.seed)
-    if not chosen:
-        raise AnswerIsNoError("eval.no_pairs", f"the {split} split of this corpus is empty", where=str(folder),
-                              fix="declare more sources, or score the other split")  # fmt: skip
+    frozen = frozen_folder(project, manifest.corpus_manifest_sha256)
+    pairs = frozen_pairs(frozen, "train", "dev", "test")
+    asked = _asked(project, request, manifest, pairs)
+    labels = sorted({pair.label for pair in pairs["train"]})
+    columns = ["majority", "nearest", "tree", ENGINE, TEXT_REMOVED]
+    others = opponents(project, request.against, corpus=manifest.corpus_content_root, taken=[MODEL, *columns])
+    names = [*columns, *(one.contender.name for one in others)]
+    rows = sorted({row for pair in asked.pairs for row in slice_names(pair)})
+    check_requirements(clauses, rows=rows, columns=names, labels=labels)
     loaded = load_package(folder)
-    shown.stage(f"score {split}", total=2 * len(chosen), unit="answers")
-    evaluation = evaluate(
-        loaded.model, loaded.tokenizer, chosen, baselines=baselines_from(pairs["train"]), advance=shown.advance
+    seed = project.config.seed
+    evaluation, notes = _scored(
+        project, loaded, asked, train=pairs["train"], corpus=read_manifest(frozen), others=others, shown=shown
     )
+    _record(project, manifest, asked, evaluation)
+    extraction = None
+    if request.extraction or needs_extraction(clauses):
+        extraction = _extracted(loaded, pairs, seed=seed, shown=shown)
+        _record_extraction(project, manifest, extraction)
+    corpus = manifest.corpus_content_root
+    report = EvaluationReport(
+        package=folder,
+        name=f"{manifest.name} {manifest.version}",
+        label=manifest.label,
+        split=asked.split,
+        questions_sha256=asked.questions_sha256,
+        n_held_out=asked.n_held_out,
+        evaluation=evaluation,
+        examples=examples_for_demo(_showable(project, evaluation, show_label), request.show, seed=seed),
+        examples_label=show_label,
+        n_scorings=n_scorings(
+            project, corpus_content_root=corpus, split=asked.split, questions_sha256=asked.questions_sha256
+        ),
+        n_test_scorings=n_scorings(project, corpus_content_root=corpus, split="test"),
+        models=_models(project, manifest, folder, loaded, evaluation, others),
+        notes=(*asked.notes, *notes),
+        extraction=extraction,
+        verdicts=judge(clauses, evaluation, extraction),
+        seconds=time.monotonic() - started_at_s,
+    )
+    return report if request.report is None else replace(report, written=write_report(report, request.report))
+
+
+def _checked(project: Project, request: EvaluationRequest) -> tuple[tuple[Clause, ...], str]:
+    """What can be refused before anything is read."""
+    if request.split not in ("dev", "test"):
+        raise UsageError("eval.unknown_split", f"{request.split!r} is no held-out split", where="--split",
+                         fix="take dev or test")  # fmt: skip
+    if request.report is not None:
+        check_target(request.report)
+    label = request.show_label or project.config.labels[0]
+    if label not in project.config.labels:
+        raise UsageError("eval.unknown_label", f"{label!r} is none of the project's labels", where="--show-label",
+                         fix=f"take one of {', '.join(project.config.labels)}")  # fmt: skip
+    return parse_requirements(request.require) if request.require is not None else (), label
+
+
+def _asked(
+    project: Project, request: EvaluationRequest, manifest: PackageManifest, pairs: dict[Split, list[Pair]]
+) -> _Asked:
+    if request.questions is not None:
+        file, own = validator_pairs(project, request.questions, label=manifest.label)
+        n = also_trained(own, pairs["train"])
+        notes = (f"{n} of the questions stand word for word in the training pairs: they say nothing about new ones",)
+        return _Asked(own, len(own), QUESTIONS, file.sha256, notes if n else ())
+    split: Split = "test" if request.split == "test" else "dev"
+    chosen = drawn_pairs(pairs[split], n=request.most, seed=project.config.seed)
+    if not chosen:
+        raise AnswerIsNoError("eval.no_pairs", f"the {split} split of this corpus is empty", where=manifest.name,
+                              fix="declare more sources, or score the other split")  # fmt: skip
+    return _Asked(chosen, len(pairs[split]), split, None, ())
+
+
+def _scored(
+    project: Project,
+    loaded: LoadedModel,
+    asked: _Asked,
+    *,
+    train: Sequence[Pair],
+    corpus: Manifest,
+    others: Sequence[Opponent],
+    shown: Progress,
+) -> tuple[Evaluation, tuple[str, ...]]:
+    """All columns, and what to say of those that are missing."""
+    baselines: dict[str, Baseline] = baselines_from(train)
+    with scratch_connection() as connection:
+        found = find_rules(project, corpus, connection)
+        if found.rules:
+            baselines[ENGINE] = rule_engine(found.rules, connection)
+        shown.stage(f"score {asked.split}", total=(2 + len(others)) * len(asked.pairs), unit="answers")
+        evaluation = evaluate(
+            loaded.model, loaded.tokenizer, asked.pairs, baselines=baselines,
+            against=[one.contender for one in others], advance=shown.advance, seed=project.config.seed,
+        )  # fmt: skip
+    return evaluation, _notes(found.missing, corpus, others)
+
+
+def _notes(missing: Sequence[str], corpus: Manifest, others: Sequence[Opponent]) -> tuple[str, ...]:
+    notes: list[str] = []
+    if missing:
+        files = ", ".join(missing)
+        notes.append(
+            f"{ENGINE}: these rule sets are not at hand as they were frozen, so it does not know them: {files}"
+        )
+    if not any(kind.endswith(_FACTS_KIND) for kind in corpus.kinds):
+        notes.append(
+            "the rule engine fed with facts that the model extracted is not shown: no pair of this corpus teaches a "
+            f"model to give facts; {ENGINE!r} reads them by regular expressions instead"
+        )
+    notes += [
+        f"{one.contender.name} was trained on another corpus: what is held out here may not be held out there"
+        for one in others
+        if one.same_corpus is False
+    ]
+    return tuple(notes)
+
+
+def _extracted(loaded: LoadedModel, pairs: dict[Split, list[Pair]], *, seed: int, shown: Progress) -> Extraction:
+    shown.stage("extraction", total=None, unit="spans and canaries")
+    held_out = [*pairs["dev"], *pairs["test"]]
+    return measure_extraction(
+        loaded.model, loaded.tokenizer, pairs["train"], held_out, seed=seed, advance=shown.advance
+    )
+
+
+def _showable(project: Project, evaluation: Evaluation, label: str) -> list[Answered]:
+    """Answers whose question may be shown: its label is no higher than asked for, and it is no canary."""
+    allowed = project.config.labels[: project.config.labels.index(label) + 1]
+    return [one for one in evaluation.answered if one.pair.label in allowed and one.pair.stratum != CANARIES]
+
+
+def _models(
+    project: Project,
+    manifest: PackageManifest,
+    folder: Path,
+    loaded: LoadedModel,
+    evaluation: Evaluation,
+    others: Sequence[Opponent],
+) -> tuple[ModelCost, ...]:
+    price = hardware_for(str(loaded.model.lm_head.weight.device.type), project.config.hardware).usd_per_hour
+    ours = ModelCost(
+        MODEL,
+        f"package, {manifest.arch}",
+        sum(tensor.numel() for tensor in loaded.model.parameters()),
+        training_flops(folder),
+        True,
+        evaluation.seconds[MODEL],
+        len(evaluation.answered),
+        evaluation.n_too_long,
+        price,
+    )
+    theirs = [
+        ModelCost(
+            one.contender.name, one.what, one.parameters, one.training_flops, one.same_corpus,
+            evaluation.seconds[one.contender.name], len(evaluation.answered),
+            evaluation.too_long[one.contender.name], price,
+        )
+        for one in others
+    ]  # fmt: skip
+    return (ours, *theirs)
+
+
+def _record(project: Project, manifest: PackageManifest, asked: _Asked, evaluation: Evaluation) -> None:
+    """One line in the project's record, as soon as the answers were seen: figures only, never a text."""
     overall = evaluation.overall.columns[MODEL]
-    line = {"corpus": manifest.corpus_content_root, "package": manifest.content_root, "split": split}
-    record_scoring(project, line | {"n": overall.n, "exact": f"{overall.exact:.4f}"})
-    return EvaluationReport(
-        folder,
-        split,
-        len(pairs[split]),
-        evaluation,
-        evaluation.mean_f1(),
-        examples_for_demo(evaluation.answered, show, seed=project.config.seed),
-        n_scorings(project, corpus_content_root=manifest.corpus_content_root, split=split),
-        time.monotonic() - started_at_s,
-    )
+    low, high = overall.interval
+    line: dict[str, Any] = _scored_package(manifest) | {
+        "split": asked.split,
+        "n": overall.n,
+        "exact": f"{overall.exact:.4f}",
+        "low": f"{low:.4f}",
+        "high": f"{high:.4f}",
+        "loses_to": list(losses(evaluation)),
+    }
+    if asked.questions_sha256 is not None:
+        line["questions_sha256"] = asked.questions_sha256
+    record_scoring(project, line)
+
+
+def _record_extraction(project: Project, manifest: PackageManifest, extraction: Extraction) -> None:
+    excess, exposure = extraction.excess(), extraction.exposure()
+    line: dict[str, Any] = _scored_package(manifest) | {"split": EXTRACTION}
+    if excess is not None:
+        line |= {
+            "n": excess.n,
+            "excess": f"{excess.mean:.4f}",
+            "low": f"{excess.low:.4f}",
+            "high": f"{excess.high:.4f}",
+        }
+    if exposure is not None:
+        line |= {"canaries": exposure.n, "exposure_bits": f"{exposure.mean:.2f}"}
+    record_scoring(project, line)
+
+
+def _scored_package(manifest: PackageManifest) -> dict[str, str]:
+    return {
+        "corpus": manifest.corpus_content_root,
+        "package": manifest.content_root,
+        "weights": manifest.weights_sha256,
+    }

@@ -20,6 +20,7 @@ from hrmbuild.records.log import LogEntry
 from hrmbuild.records.manifest import Manifest
 from hrmbuild.records.package import PackageManifest, Probe
 from hrmbuild.records.pair import Pair
+from hrmbuild.records.question import ValidatorQuestion
 from hrmbuild.records.ruleset import RuleSet
 from hrmbuild.records.token_files import TokenFiles
 from hrmbuild.records.trust import TrustFile
@@ -32,6 +33,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "package.json": PackageManifest,
     "probe.json": Probe,
     "row.json": Pair,
+    "question.json": ValidatorQuestion,
     "ruleset.json": RuleSet,
     "token-files.json": TokenFiles,
     "trust.yaml.json": TrustFile,

@@ -75,6 +75,8 @@ def test_a_difference_is_of_the_same_questions() -> None:
     half = alone(100).difference(ours, [None] * 50 + [False] * 50)
     assert (half.n, half.mean) == (50, pytest.approx(0.2))
     assert Resamples(["one"] * 100, seed=0).difference(ours, theirs).interval == (-1.0, 1.0)
+    few = alone(3).difference([True] * 3, [False] * 3)
+    assert few.mean == 1 and few.low < 0.5
 
 
 def test_draws_repeat_and_depend_on_seed_and_key() -> None:
