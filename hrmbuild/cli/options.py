@@ -23,6 +23,12 @@ WorkOption = Annotated[
         "--work", metavar="DIR", help="Folder for corpus, manifests, runs and packages; default: the settings' folder."
     ),
 ]
+AcceptOption = Annotated[
+    str | None,
+    typer.Option(
+        "--accept-insufficient", metavar="REASON", help="Go on although the corpus is small; the card repeats it."
+    ),
+]
 
 
 def project_of(config: Path | None, sources: Path | None, work: Path | None) -> Project:

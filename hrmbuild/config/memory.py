@@ -75,8 +75,8 @@ class Memory:
 
     def as_gib(self) -> dict[str, float]:
         """Every part and their total, GiB."""
-        parts = {name: round(value / GIB, 3) for name, value in vars(self).items()}
-        return parts | {"total": round(self.total / GIB, 3)}
+        parts = {name: round(value / GIB, 6) for name, value in vars(self).items()}
+        return parts | {"total": round(self.total / GIB, 6)}
 
 
 def recorded_applications(config: ModelConfig, k: int | None) -> int:

@@ -58,6 +58,8 @@ class CardTraining(Noun):
     hours: Words
     flops: Words
     energy: Words
+    accepted_insufficient: str | None = None
+    """Why it was trained on a corpus that cannot carry its preset; None: it can, or nobody has to say."""
     final_loss: Words
     """Mean negative log-likelihood a token on the dev split, in nats."""
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 
 from hrmbuild.config.flops import flops_per_token
@@ -27,7 +28,7 @@ from hrmbuild.config.loading import Project
 from hrmbuild.errors import HrmbuildError, InputError
 from hrmbuild.files import disk_errors
 from hrmbuild.pipelines.progress import Progress
-from hrmbuild.records.ledger import Began, Closed, Opened
+from hrmbuild.records.ledger import Began, Closed, Kind, Opened
 from hrmbuild.records.run import Machine, RunRecord
 from hrmbuild.training.interrupt import InterruptedRunError
 from hrmbuild.training.metrics import read_metrics
@@ -186,6 +187,14 @@ class Ledger:
         self._project, self.path = project, project.work / LEDGER_NAME
         self._locks = project.work / LOCKS_NAME
 
+    def of_run(self, folder: Path) -> tuple[LedgerEntry, ...]:
+        """The trainings in one folder, the oldest first: a run that was interrupted has several."""
+        subject = self._subject(folder)
+        return tuple(one for one in self.entries() if one.opened.kind == "train" and one.opened.subject == subject)
+
+    def _subject(self, folder: Path) -> str:
+        return os.path.relpath(folder.resolve(), self._project.work.resolve())
+
     def entries(self) -> tuple[LedgerEntry, ...]:
         """All entries, the oldest first, those of dead processes closed before.
 
@@ -217,20 +226,23 @@ class Ledger:
             (self._locks / opened.id).unlink(missing_ok=True)
             os.close(lock)
 
-    def opened(self, *, kind: Any, subject: Path, preset: str, machine: Machine | None, dtype: str | None) -> Opened:
-        """The opening line; without a machine it is this CPU."""
-        device = machine.device if machine else "cpu"
+    def training(self, folder: Path, *, preset: str, machine: Machine, dtype: str) -> Opened:
+        """The opening line of a training."""
+        line = self.opened("train", folder, preset=preset, device=machine.device)
+        return line.model_copy(update={"ranks": machine.ranks, "threads": machine.threads, "dtype": dtype})
+
+    def opened(self, kind: Kind, subject: Path, *, preset: str, device: str) -> Opened:
+        """The opening line of a command on one device: `cpu`, `cuda`, or the GPU's name."""
+        if device == "cuda":
+            device = torch.cuda.get_device_name()
         row = hardware_for(device, self._project.config.hardware)
         return Opened(
             id=secrets.token_hex(8),
             at=_now(),
             kind=kind,
-            subject=os.path.relpath(subject.resolve(), self._project.work.resolve()),
+            subject=self._subject(subject),
             preset=preset,
             device=device,
-            ranks=machine.ranks if machine else 1,
-            threads=machine.threads if machine else None,
-            dtype=dtype,
             hardware=row.name,
             peak_tflops=row.peak_tflops,
             power_w=row.power_w,

@@ -22,6 +22,7 @@ from hrmbuild.errors import InputError
 from hrmbuild.evaluation.baselines import baselines_from
 from hrmbuild.evaluation.questions import drawn_pairs
 from hrmbuild.evaluation.scores import Evaluation, evaluate
+from hrmbuild.evaluation.tallies import MODEL
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.inference.generate import Prompt, encode
 from hrmbuild.inference.load import model_from_state
@@ -44,6 +45,7 @@ from hrmbuild.pipelines.finished_run import FinishedRun, newest_run, read_finish
 from hrmbuild.pipelines.frozen_corpus import frozen_folder, frozen_pairs
 from hrmbuild.pipelines.identity import project_templates
 from hrmbuild.pipelines.keys import Ask, nobody, now, signing_key
+from hrmbuild.pipelines.ledger import Ledger
 from hrmbuild.pipelines.package_facts import card_facts, origin_of, receipts_of
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.scorings import n_scorings
@@ -120,10 +122,14 @@ def package(
     refuse_existing(folder)
     frozen = frozen_folder(project, finished.record.manifest_sha256)
     pairs = frozen_pairs(frozen, "train", "dev", "test")
-    contents, evaluation = _contents(project, finished, owner=owner, frozen=frozen, pairs=pairs, shown=shown)
-    templates = asset_folder("templates") / "package"
-    record = _logged(project, folder, signing)
-    written = write_package(contents, folder, templates=templates, signing=signing, record=record)
+    ledger, templates = Ledger(project), asset_folder("templates") / "package"
+    line = ledger.opened("package", folder, preset=finished.record.config.preset, device=_device(finished))
+    with ledger.recorded(line) as entry:
+        contents, evaluation = _contents(project, finished, owner=owner, frozen=frozen, pairs=pairs, shown=shown)
+        record = _logged(project, folder, signing)
+        written = write_package(contents, folder, templates=templates, signing=signing, record=record)
+        if entry is not None and evaluation is not None:
+            entry.answers = evaluation.overall.columns[MODEL].n
     return PackageReport(folder, written, evaluation, signing.key.fingerprint if signing else None)
 
 
@@ -161,14 +167,15 @@ def _contents(
     del model
     manifest = read_manifest(frozen)
     tested = n_scorings(project, corpus_content_root=manifest.content_root, split="test")
+    costs = Ledger(project).of_run(finished.folder)
     contents = PackageContents(
         config=record.config.model,
         state=weights,
         dtype=dtype,
         frozen_tokenizer=data,
         corpus_manifest=load_manifest_bytes(frozen),
-        facts=card_facts(finished, owner, manifest, evaluation=evaluation, n_test_scorings=tested),
-        receipts=receipts_of(finished, evaluation),
+        facts=card_facts(finished, owner, manifest, evaluation=evaluation, n_test_scorings=tested, costs=costs),
+        receipts=receipts_of(finished, evaluation, costs=costs),
         probe_prompts=prompts,
         prompt_template_sha256=manifest.prompt_template_sha256 or project_templates(project).sha256(OPEN_BOOK),
         origin=origin_of(finished, manifest),

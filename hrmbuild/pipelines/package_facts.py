@@ -6,6 +6,7 @@ was not measured says so.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hrmbuild.config.flops import flops_per_token
@@ -15,6 +16,7 @@ from hrmbuild.packaging.card_facts import CardFacts, CardOwner, CardScore, CardT
 from hrmbuild.packaging.provenance import Materials, Origin
 from hrmbuild.pipelines.finished_run import FinishedRun
 from hrmbuild.pipelines.identity import code_sha256
+from hrmbuild.pipelines.ledger import ENERGY_METHOD, LedgerEntry, totals
 from hrmbuild.records.manifest import Manifest
 
 _ON_CARD = ("all", "axis", "rules", "boundary", "stratum")
@@ -27,11 +29,12 @@ def card_facts(
     *,
     evaluation: Evaluation | None,
     n_test_scorings: int,
+    costs: Sequence[LedgerEntry] = (),
 ) -> CardFacts:
     """Everything on the card."""
     return CardFacts(
         owner=owner,
-        training=_training(finished),
+        training=_training(finished, costs),
         manifest=manifest,
         lineage=finished.record.lineage,
         scores_of=_scores_of(evaluation, n_test_scorings),
@@ -39,7 +42,7 @@ def card_facts(
     )
 
 
-def _training(finished: FinishedRun) -> CardTraining:
+def _training(finished: FinishedRun, costs: Sequence[LedgerEntry]) -> CardTraining:
     record, result = finished.record, finished.result
     config, machine = record.config, record.machine
     return CardTraining(
@@ -56,9 +59,15 @@ def _training(finished: FinishedRun) -> CardTraining:
         hardware=f"{machine.ranks} x {machine.device}, {machine.threads} threads, {machine.instruction_set}",
         hours=f"{_seconds(finished) / 3600:.2f} h",
         flops=f"{total_flops(finished):.2e} FLOPs (by formula)",
-        energy="not measured",
+        energy=_energy(costs),
+        accepted_insufficient=record.accepted_insufficient,
         final_loss=f"{result.dev.loss:.4f} nats a token" if result.dev else "not measured: the dev split is empty",
     )
+
+
+def _energy(costs: Sequence[LedgerEntry]) -> str:
+    kwh = totals(costs)["energy_kwh"]
+    return "not measured" if kwh is None else f"{kwh:.3g} kWh ({ENERGY_METHOD})"
 
 
 def _ending(final_lr_fraction: float) -> str:
@@ -116,17 +125,26 @@ def _share(tally: Tally, n: int) -> str:
     return f"{tally.exact:.3f}" if tally.n == n else f"{tally.exact:.3f} (of {tally.n})"
 
 
-def receipts_of(finished: FinishedRun, evaluation: Evaluation | None) -> dict[str, Any]:
-    """Clock, machine and cost: what differs between equal runs."""
+def receipts_of(
+    finished: FinishedRun, evaluation: Evaluation | None, *, costs: Sequence[LedgerEntry] = ()
+) -> dict[str, Any]:
+    """Clock, machine and cost: what differs between equal runs.
+
+    Args:
+        costs: the run's entries in the ledger, lost steps and interruptions included.
+    """
+    total = totals(costs)
     return {
         "machine": finished.record.machine.model_dump(mode="json"),
         "seconds": round(_seconds(finished), 3),
         "tokens": sum(int(line["tokens"]) for line in finished.metrics()),
         "tokens_per_s": finished.result.tokens_per_s,
         "flops": f"{total_flops(finished):.4e}",
-        "energy_kwh": None,
-        "energy_method": "not measured",
-        "cost_usd": None,
+        "energy_kwh": total["energy_kwh"],
+        "energy_method": "not measured" if total["energy_kwh"] is None else ENERGY_METHOD,
+        "cost_usd": total["usd"],
+        "gpu_hours": total["gpu_hours"] if costs else None,
+        "ledger": [entry.as_dict() for entry in costs],
         "dev": [
             {"heading": row.heading, "name": row.name}
             | {column: tally.as_dict() for column, tally in row.columns.items()}

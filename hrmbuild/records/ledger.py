@@ -10,6 +10,7 @@ from typing import Literal
 
 from hrmbuild.records.base import Noun
 
+Kind = Literal["train", "eval", "package"]
 Outcome = Literal["finished", "interrupted", "failed", "killed", "running"]
 
 
@@ -21,7 +22,7 @@ class Opened(Noun):
     id: str
     at: str
     """UTC, ISO 8601."""
-    kind: Literal["train", "eval", "package"]
+    kind: Kind
     subject: str
     """Folder of the run or package, from the project's folder on."""
     preset: str

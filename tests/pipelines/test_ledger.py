@@ -28,10 +28,8 @@ def project(tmp_path: Path) -> Project:
     return write_project(tmp_path / "project")
 
 
-def opened(ledger: Ledger, project: Project, *, machine: Machine | None = GPU) -> Opened:
-    return ledger.opened(
-        kind="eval", subject=project.packages_folder / "p", preset="nano", machine=machine, dtype="float32"
-    )
+def opened(ledger: Ledger, project: Project, *, machine: Machine = GPU) -> Opened:
+    return ledger.training(project.runs_folder / "r", preset="nano", machine=machine, dtype="float32")
 
 
 def only(ledger: Ledger) -> LedgerEntry:
@@ -47,7 +45,7 @@ def test_a_finished_entry_has_its_price_energy_and_no_host(project: Project) -> 
         entry.answers = 12
     found = only(ledger)
     shown = found.as_dict()
-    assert (found.outcome, shown["answers"], shown["subject"]) == ("finished", 12, "packages/p")
+    assert (found.outcome, shown["answers"], shown["subject"]) == ("finished", 12, "runs/r")
     assert (shown["hardware"], shown["usd_per_hour"], shown["power_w"]) == ("H100", 2.0, 700)
     assert shown["gpu_hours"] == pytest.approx(2 * shown["seconds"] / 3600, abs=1e-6)
     assert found.usd == pytest.approx(2.0 * found.gpu_hours)
@@ -97,7 +95,7 @@ from hrmbuild.config.loading import load_project
 from hrmbuild.pipelines.ledger import Ledger
 project = load_project(Path(sys.argv[1]))
 ledger = Ledger(project)
-line = ledger.opened(kind="eval", subject=Path("packages/p"), preset="nano", machine=None, dtype=None)
+line = ledger.opened("eval", Path("packages/p"), preset="nano", device="cpu")
 with ledger.recorded(line):
     print("open", flush=True)
     sys.stdin.read()
