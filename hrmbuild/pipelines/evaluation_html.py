@@ -22,7 +22,8 @@ from hrmbuild.evaluation.tallies import HEADINGS, MODEL, Slice, Tally
 from hrmbuild.files import write_atomic
 from hrmbuild.pipelines.evaluation_report import EvaluationReport
 
-TEMPLATE = "eval_report/report.html.j2"
+TEMPLATE = "eval_report/report.html.jinja"
+"""No `.j2`: what ends so compiles pairs, and a change to it makes corpora stale."""
 WORST_KINDS = 12
 _TITLES = {
     "axis": ("By what was held out", "cell: new facts; variant: thresholds never trained; wording: new wording; "
