@@ -20,9 +20,10 @@ from hrmbuild.pipelines.train_corpus import FrozenCorpus
 from hrmbuild.records.run import RunConfig
 from hrmbuild.tokens.batch import Int64s
 from hrmbuild.tokens.files import TokenData
-from hrmbuild.tokens.plan import EpochPlan, PlanKey, epoch_plan, step_shape
+from hrmbuild.tokens.plan import EpochPlan, PlanKey, StepShape, epoch_plan, step_shape
 from hrmbuild.training.feed import trained_slots
 from hrmbuild.training.schedules import ema_decay, warm_up_steps
+from hrmbuild.training.trackers import NAMES as TRACKERS
 
 EVALUATIONS_A_RUN = 10
 CHECKPOINTS_A_RUN = 5
@@ -30,6 +31,9 @@ MOST_TOO_LONG = 0.01
 """Share of the train pairs that may exceed the context; above it the corpus is not what the model would learn."""
 OWN_FINAL_LR_FRACTION = 0.1
 """Cosine decay of our own small presets: a run of minutes ends far from where a constant rate would average out."""
+NOT_OF_THE_WEIGHTS = ("checkpoint_minutes", "sharding", "stop_on_spike", "trackers")
+"""Settings that change no number of a run (but rounding): when it is saved by the clock, how ranks hold the model, and
+when it stops, and who is told of it."""
 PAPER_HEAD_DIM = 128
 """All of the paper's presets have it, and keep their rate constant; none of ours has it."""
 
@@ -41,6 +45,7 @@ class Flags:
     preset: str | None = None
     steps: int | None = None
     arch: str | None = None
+    trackers: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ class Epoch:
     """Steps of the first epoch."""
     too_long: dict[str, int]
     """Pairs over the context by source path."""
+    shape: StepShape
+    """How a step is cut."""
 
 
 def train_settings(project: Project, flags: Flags) -> TrainConfig:
@@ -76,12 +83,15 @@ def train_settings(project: Project, flags: Flags) -> TrainConfig:
     wanted = settings.model_dump() | given
     for name, choices in known.items():
         _check_choice(name, wanted[name], choices, flag=name in given, project=project)
+    for name in flags.trackers or ():
+        _check_choice("tracker", name, TRACKERS, flag=True, project=project)
     return TrainConfig(**wanted)
 
 
 def settings_sha256(settings: TrainConfig) -> str:
-    """Hash of what was asked; `RunConfig` is what it came to."""
-    return hash_value(canonical_settings(settings))
+    """Hash of what was asked and decides the weights; `RunConfig` is what it came to."""
+    asked = settings.model_copy(update=dict.fromkeys(NOT_OF_THE_WEIGHTS))
+    return hash_value(canonical_settings(asked))
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...], *, flag: bool, project: Project) -> None:
@@ -96,7 +106,32 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...], *, flag: bool
     )
 
 
-def plan_epoch(project: Project, frozen: FrozenCorpus, data: TokenData, settings: TrainConfig) -> Epoch:
+def shape_for(settings: TrainConfig, *, ranks: int, recorded_bins: int | None = None) -> StepShape:
+    """How a step is cut. A run that goes on keeps its bins: any number of ranks that divides them draws its curve.
+
+    A step that would stay whole (see `step_shape`) is cut into one bin a rank where several ranks begin a run.
+
+    Raises:
+        UsageError: `train.ranks_do_not_divide`, naming the nearest number.
+    """
+    tokens = settings.batch_tokens or PRESETS[settings.preset].batch_tokens
+    bins = recorded_bins or step_shape(tokens).bins
+    divided = tokens if bins == 1 and recorded_bins is None else bins
+    if divided % ranks == 0:
+        bins = max(bins, ranks) if bins == 1 else bins
+        return StepShape(bins, tokens // bins)
+    nearest = min((n for n in range(1, divided + 1) if divided % n == 0), key=lambda n: (abs(n - ranks), n))
+    raise UsageError(
+        "train.ranks_do_not_divide",
+        f"{ranks} ranks cannot share a step of {tokens:,} tokens"
+        + (f" in {bins} bins equally" if divided == bins else " equally"),
+        where="--gpus",
+        why="every rank takes whole bins, so that any number of ranks sees the same batches",
+        fix=f"the nearest number that works: --gpus {nearest}",
+    )
+
+
+def plan_epoch(frozen: FrozenCorpus, data: TokenData, settings: TrainConfig, *, shape: StepShape) -> Epoch:
     """Which pairs an epoch shows, how often, and in how many steps.
 
     Raises:
@@ -109,9 +144,9 @@ def plan_epoch(project: Project, frozen: FrozenCorpus, data: TokenData, settings
     _check_too_long(too_long, n_pairs=train.n_pairs, preset=preset)
     by_source = _repeats_by_source(frozen)
     repeats = _repeats(by_source, data)
-    plan = _first_epoch(frozen, slots, repeats, settings=settings)
+    plan = _first_epoch(frozen, slots, repeats, seed=settings.seed, shape=shape)
     counted = slots if repeats is None else slots * repeats
-    return Epoch(repeats, by_source, int((slots > 0).sum()), int(counted.sum()), plan.n_steps, too_long)
+    return Epoch(repeats, by_source, int((slots > 0).sum()), int(counted.sum()), plan.n_steps, too_long, shape)
 
 
 def _too_long(frozen: FrozenCorpus, data: TokenData, slots: Int64s) -> dict[str, int]:
@@ -150,16 +185,20 @@ def _repeats(by_source: dict[str, int], data: TokenData) -> Int64s | None:
     return by_number[data.splits["train"].source_numbers]
 
 
-def _first_epoch(frozen: FrozenCorpus, slots: Int64s, repeats: Int64s | None, *, settings: TrainConfig) -> EpochPlan:
-    shape = step_shape(settings.batch_tokens or PRESETS[settings.preset].batch_tokens)
-    if slots.max(initial=0) > shape.bin_tokens:
+def _first_epoch(
+    frozen: FrozenCorpus, slots: Int64s, repeats: Int64s | None, *, seed: int, shape: StepShape
+) -> EpochPlan:
+    longest = int(slots.max(initial=0))
+    if longest > shape.bin_tokens:
+        cut = "" if shape.bins == 1 else f" cut into {shape.bins} bins"
         raise UsageError(
             "train.batch_too_small",
-            f"a pair of {slots.max():,} tokens does not fit into a step of {shape.tokens:,}",
+            f"a pair of {longest:,} tokens does not fit into a step of {shape.tokens:,}{cut}",
             where="train.batch_tokens",
-            fix=f"set train.batch_tokens to at least {slots.max():,}",
+            fix=f"set train.batch_tokens to at least {longest * shape.bins:,}"
+            + (", or use fewer ranks" if cut else ""),
         )
-    key = PlanKey(frozen.manifest.content_root, frozen.tokenizer.sha256, settings.seed, 0)
+    key = PlanKey(frozen.manifest.content_root, frozen.tokenizer.sha256, seed, 0)
     return epoch_plan(key, slots, shape=shape, repeats=repeats)
 
 
@@ -169,7 +208,7 @@ def resolve(
     """The run's config; `dtype` is what `auto` came to."""
     preset = PRESETS[settings.preset]
     steps = settings.steps or max(1, round(settings.epochs * epoch.n_steps))
-    shape = step_shape(settings.batch_tokens or preset.batch_tokens)
+    shape = epoch.shape
     vocab_size = -(-frozen.tokenizer.vocab_size // VOCAB_MULTIPLE) * VOCAB_MULTIPLE
     default_final = 1.0 if preset.head_dim == PAPER_HEAD_DIM else OWN_FINAL_LR_FRACTION
     return RunConfig(

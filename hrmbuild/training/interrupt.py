@@ -14,7 +14,9 @@ from typing import Any
 
 from hrmbuild.errors import HrmbuildError
 
-_STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 143}
+INTERRUPTED, ENDED = 130, 143
+"""Exit statuses after SIGINT, and after the others."""
+_STATUS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: ENDED, signal.SIGUSR1: ENDED}
 
 
 class InterruptedRunError(HrmbuildError):
@@ -51,6 +53,6 @@ class Signals:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.status == _STATUS[signal.SIGINT] and number == signal.SIGINT:
+        if self.status == INTERRUPTED and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.status = self.status or _STATUS[signal.Signals(number)]

@@ -93,7 +93,7 @@ def describe_machine(
     """
     requested = None if attention == "auto" else AttentionBackend(attention)
     backend = choose_backend(ranks.device, DTYPES[dtype], requested=requested)
-    torch.set_num_threads(threads or usable_cores())
+    torch.set_num_threads(threads or max(1, usable_cores() // ranks.on_this_machine))
     on_gpu = ranks.device.type == "cuda"
     return Machine(
         device=torch.cuda.get_device_name(ranks.device) if on_gpu else ranks.device.type,
