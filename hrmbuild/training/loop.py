@@ -7,52 +7,45 @@ It must not know sources, texts or packages. Source: arXiv 2605.20613, "Training
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 
-from hrmbuild.errors import AnswerIsNoError
+from hrmbuild.errors import HrmbuildError
 from hrmbuild.model.attention import AttentionBackend
 from hrmbuild.model.language_model import LanguageModel
 from hrmbuild.records.run import DevScore, Machine, RunConfig, RunResult
 from hrmbuild.tokens.batch import Int64s
 from hrmbuild.tokens.files import TokenData
 from hrmbuild.training.agreement import any_of_each, on_main, raise_together
-from hrmbuild.training.checkpoint import SavedFacts, folder_of, newest_checkpoint, read_state
+from hrmbuild.training.checkpoint import SavedFacts, newest_checkpoint, read_state
 from hrmbuild.training.dev_loss import dev_loss, dev_pairs
 from hrmbuild.training.feed import Feed, StepBatch
-from hrmbuild.training.interrupt import InterruptedRunError, Signals
-from hrmbuild.training.loss_plot import write_loss_plot
+from hrmbuild.training.interrupt import ENDED, INTERRUPTED, InterruptedRunError, Signals
 from hrmbuild.training.machine import plain_blocks
 from hrmbuild.training.memory import keep_freed_memory
 from hrmbuild.training.metrics import CHAIN_START, MetricsFile, StepFacts, StepTimes, cut_back, read_metrics
 from hrmbuild.training.optimizer import AdamAtan2
 from hrmbuild.training.ranks import Ranks
+from hrmbuild.training.refusals import SPIKE_WINDOW, LossGuard, stopped_by
 from hrmbuild.training.run_folder import RunFolder
+from hrmbuild.training.saver import Saver
 from hrmbuild.training.schedules import backprop_depth, learning_rate
 from hrmbuild.training.state import TrainState, restore, restore_rng
+from hrmbuild.training.step_folders import folder_of
+from hrmbuild.training.watch import NOT_WATCHED, NoWatch, Report, Watch, Watching
 
 Score = Callable[[LanguageModel, int], Mapping[str, float]]
 """(model with averaged weights, step) -> `exact`, the share of right answers, and `n`, how many were asked."""
 
 CHECKPOINT_INTERVAL_S = 900.0
 """A checkpoint at least this often on long runs: what a crash may cost. It changes no number of the run."""
-
-
-class Report(Protocol):
-    """Where the loop tells what happens; `pipelines.progress.Progress` fits."""
-
-    def advance(self, n: int = 1, *, note: str = "") -> None:
-        """`n` more steps are done."""
-        ...
-
-    def message(self, text: str) -> None:
-        """One line that stays."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -69,6 +62,7 @@ class Run:
     """[n_pairs of train] how often a pair stands in an epoch; None: once each."""
     score: Score | None
     report: Report
+    watching: Watching = NOT_WATCHED
     saved_every_s: float = CHECKPOINT_INTERVAL_S
     """A checkpoint by the clock where none by step came in between."""
     stop_on_spike: float | None = None
@@ -86,36 +80,65 @@ def train(run: Run, model: LanguageModel) -> RunResult:
 
     Raises:
         InterruptedRunError: a signal came; the state after the last finished step is saved.
-        AnswerIsNoError: `train.not_finite`; the state before that update is saved.
-        InputError: the disk is full, or the record of the run was altered.
+        AnswerIsNoError: `train.not_finite`, `train.loss_spike`; the state before that update is saved.
+        InputError: the disk is full, or the record of the run was altered. What one rank meets, all raise.
     """
     keep_freed_memory()
     module = run.ranks.wrap(model, sharded=run.machine.sharding == "fsdp")
     state = new_state(run.config, model)
-    lines, chain = _resume(run, state)
-    run.report.advance(state.step)
+    watch = _watch(run)
+    lines, chain = _resume(run, state, watch)
+    on_main(run.ranks, lambda: watch.began(lines, state.step))
     metrics = MetricsFile(run.folder.metrics, chain=chain)
-    try:
-        with Signals() as signals:
-            _Loop(run, state, module=module, metrics=metrics, signals=signals, lines=lines).go()
-    finally:
-        metrics.close()
-    return _finish(run, state)
+    saver = _saver(run, state, metrics)
+    guard = LossGuard(_last_losses(run.ranks, lines), stop_on_spike=run.stop_on_spike)
+    with watch.until_it_ends(lambda: state.step):
+        try:
+            with Signals() as signals:
+                loop = _Loop(run, state, module=module, metrics=metrics, saver=saver, guard=guard, watch=watch)
+                loop.go(signals)
+        except KeyboardInterrupt:  # The second one: nothing is waited for.
+            raise
+        except BaseException:
+            saver.close()
+            raise
+        finally:
+            metrics.close()
+        return _finish(run, state)
 
 
-def _resume(run: Run, state: TrainState) -> tuple[list[dict], str]:
+def _saver(run: Run, state: TrainState, metrics: MetricsFile) -> Saver:
+    return Saver(
+        run.folder.checkpoints,
+        ranks=run.ranks,
+        every_s=run.saved_every_s,
+        saved_step=state.step or None,
+        sync=metrics.sync,
+    )
+
+
+def _last_losses(ranks: Ranks, lines: list[dict]) -> list[float]:
+    """Of the steps before, on every rank as the main rank read them."""
+    return json.loads(ranks.texts(json.dumps([line["loss"] for line in lines[-SPIKE_WINDOW:]]))[0])
+
+
+def _watch(run: Run) -> Watch | NoWatch:
+    if not run.ranks.is_main:
+        return NoWatch()
+    return Watch(run.folder, run.config, machine=run.machine, report=run.report, watching=run.watching)
+
+
+def _resume(run: Run, state: TrainState, watch: Watch | NoWatch) -> tuple[list[dict], str]:
     """Restore the newest good checkpoint, if any; the metrics up to it, and their chain."""
     found = newest_checkpoint(
-        run.folder.checkpoints, config_sha256=run.config_sha256, tell=run.report.message, ranks=run.ranks
+        run.folder.checkpoints, config_sha256=run.config_sha256, tell=watch.message, ranks=run.ranks
     )
     step, chain = (0, CHAIN_START) if found is None else (found.state.step, found.state.metrics_sha256)
     if found is not None:
         restore(state, found.weights, ema=found.ema, moments=found.moments, ranks=run.ranks)
         restore_rng(found.rng(run.ranks.index), run.ranks.device)
         state.step = step
-    run.ranks.wait()
-    lines = cut_back(run.folder.metrics, step=step, chain=chain) if run.ranks.is_main else []
-    return lines, chain
+    return on_main(run.ranks, lambda: cut_back(run.folder.metrics, step=step, chain=chain)) or [], chain
 
 
 class _Loop:
@@ -128,12 +151,13 @@ class _Loop:
         *,
         module: torch.nn.Module,
         metrics: MetricsFile,
-        signals: Signals,
-        lines: list[dict],
+        saver: Saver,
+        guard: LossGuard,
+        watch: Watch | NoWatch,
     ) -> None:
         self._run, self._state, self._module = run, state, module
-        self._metrics, self._signals = metrics, signals
-        self._started_at_s = self._saved_at_s = time.monotonic()
+        self._metrics, self._saver, self._guard, self._watch = metrics, saver, guard, watch
+        self._started_at_s = time.monotonic()
         self._feed = Feed(
             run.data.splits["train"], run.config, repeats=run.repeats, ranks=run.ranks, backend=run.machine.attention
         )
@@ -144,8 +168,8 @@ class _Loop:
             context_tokens=run.config.model.context_tokens,
         )
 
-    def go(self) -> None:
-        """All remaining steps."""
+    def go(self, signals: Signals) -> None:
+        """All remaining steps; when it returns, the last checkpoint is complete."""
         began_at_s = time.monotonic()
         for batch in self._feed.steps(self._state.step):
             facts, times = self._update(batch, began_at_s)
@@ -153,9 +177,15 @@ class _Loop:
             if due:
                 with plain_blocks(self._state.model):
                     facts = facts.model_copy(update={"dev": self._evaluate()})
-            self._record(facts, times, plot=due)
-            self._save_if_due(facts.k)
+            error = self._record(facts, times, evaluated=due)
+            self._close_step(facts.k, error, status=signals.status)
             began_at_s = time.monotonic()
+        self._saver.settle()
+        n, stood_s = self._saver.n_saved, self._saver.total_stood_s
+        if n and self._run.ranks.is_main:
+            self._watch.message(
+                f"{n} checkpoints were written beside training, which stood still {stood_s:.2f} s for them"
+            )
 
     @property
     def _is_last(self) -> bool:
@@ -173,14 +203,15 @@ class _Loop:
             final_ratio=config.final_lr_fraction,
         )
         computing_at_s = time.monotonic()
-        loss, correct = self._gradients(batch, k)
-        computed_at_s = time.monotonic()
-        grad_norm = self._run.ranks.norm([p.grad for p in state.model.parameters() if p.grad is not None])
-        self._refuse_not_finite(loss, grad_norm, k=k)
+        loss, correct, grad_norm, computed_at_s = self._gradients(batch, k)
+        refusal = self._guard.refusal(loss, grad_norm, step=state.step + 1, run=str(self._run.folder.path))
+        if refusal is not None:
+            self._stop(refusal, k)
         state.optimizer.param_groups[0]["lr"] = lr
         state.optimizer.step()
         state.optimizer.zero_grad(set_to_none=True)
         state.step += 1
+        self._guard.add(loss)
         facts = StepFacts(
             step=state.step,
             epoch=batch.epoch,
@@ -195,8 +226,9 @@ class _Loop:
         )
         return facts, self._times(batch, began_at_s, computing_s=computed_at_s - computing_at_s)
 
-    def _gradients(self, batch: StepBatch, k: int) -> tuple[float, int]:
-        """Forward and backward of this rank's bins; loss and right tokens of the whole step."""
+    def _gradients(self, batch: StepBatch, k: int) -> tuple[float, int, float, float]:
+        """Forward and backward of this rank's bins: loss, right tokens and gradient's norm of the whole step, and when
+        it was computed. The norm is not a number on any rank where it is none on one of them."""
         ranks = self._run.ranks
         sums: list[Tensor] = []
         for number, micro in enumerate(batch.micro_batches):
@@ -205,21 +237,19 @@ class _Loop:
                 (loss.loss_sum * (ranks.count / batch.response_tokens)).backward()
             sums.append(torch.stack((loss.loss_sum.detach().double(), loss.n_correct.double())))
         ranks.release(self._state.model)
-        loss_sum, correct = ranks.total(torch.stack(sums).sum(dim=0)).tolist()
-        return loss_sum / batch.response_tokens, int(correct)
+        total = torch.stack(sums).sum(dim=0)
+        computed_at_s = time.monotonic()
+        norm = ranks.norm([p.grad for p in self._state.model.parameters() if p.grad is not None])
+        spoilt = total.new_tensor([0.0 if math.isfinite(norm) else 1.0])
+        loss_sum, correct, n_spoilt = ranks.total(torch.cat((total, spoilt))).tolist()
+        return loss_sum / batch.response_tokens, int(correct), norm if n_spoilt == 0 else math.nan, computed_at_s
 
-    def _refuse_not_finite(self, loss: float, grad_norm: float, *, k: int) -> None:
-        """Stop before an update that would spoil the weights; every rank sees the same numbers."""
-        if loss - loss == 0 and grad_norm - grad_norm == 0:
-            return
+    def _stop(self, error: HrmbuildError, k: int) -> NoReturn:
+        """Save, wait until that is complete, and end with an error that all ranks have come to."""
         self._save(k)
-        raise AnswerIsNoError(
-            "train.not_finite",
-            f"the loss of step {self._state.step + 1} is {loss}, its gradient's norm {grad_norm}: no update was made",
-            where=str(self._run.folder.path),
-            why=f"the state after step {self._state.step} is saved; going on from it would end here again",
-            fix="train again with a smaller train.learning_rate, or with train.dtype: float32",
-        )
+        self._saver.settle()
+        error.quiet = not self._run.ranks.is_main
+        raise error
 
     def _times(self, batch: StepBatch, began_at_s: float, *, computing_s: float) -> StepTimes:
         now_s = time.monotonic()
@@ -229,66 +259,70 @@ class _Loop:
             tokens_per_s=round(batch.tokens / seconds, 1),
             seconds=round(seconds, 6),
             outside_s=round(seconds - computing_s, 6),
+            saved_s=self._saver.take_stood_s(),
             elapsed_s=round(now_s - self._started_at_s, 3),
             peak_mib=round(torch.cuda.max_memory_allocated() / 2**20, 1) if on_gpu else None,
         )
 
     def _evaluate(self) -> DevScore | None:
         """Held-out loss and exact match by the averaged weights, which are put back afterwards."""
-        run, model = self._run, self._state.model
         self._state.optimizer.swap_ema()
         try:
-            found = dev_loss(
-                model,
-                run.data.splits["dev"],
-                self._dev_pairs,
-                bin_tokens=run.config.batch_tokens // run.config.bins,
-                backend=AttentionBackend(run.machine.attention),
-            )
-            if found is None or run.score is None:
-                return found
-            scored = run.score(model, self._state.step)
-            return found.model_copy(update={"exact": float(scored["exact"]), "n_pairs": int(scored["n"])})
+            with self._run.ranks.whole(self._state.model):
+                return self._scored()
         finally:
-            run.ranks.release(model)
             self._state.optimizer.swap_ema()
 
-    def _record(self, facts: StepFacts, times: StepTimes, *, plot: bool) -> None:
-        run = self._run
-        if run.ranks.is_main:
-            self._metrics.append(facts, times)
-            run.report.advance(1, note=f"loss {facts.loss:.3f}  k {facts.k}  {times.tokens_per_s:,.0f} tok/s")
-        if facts.dev is not None and run.ranks.is_main:
-            run.report.message(_dev_line(facts.step, facts.dev))
-        if plot and run.ranks.is_main:
-            write_loss_plot(run.folder.loss_svg, read_metrics(run.folder.metrics), title=_title(run.config))
+    def _scored(self) -> DevScore | None:
+        run, model = self._run, self._state.model
+        found = dev_loss(
+            model,
+            run.data.splits["dev"],
+            self._dev_pairs,
+            bin_tokens=run.config.batch_tokens // run.config.bins,
+            backend=AttentionBackend(run.machine.attention),
+        )
+        if found is None or run.score is None:
+            return found
+        scored = run.score(model, self._state.step)
+        return found.model_copy(update={"exact": float(scored["exact"]), "n_pairs": int(scored["n"])})
 
-    def _save_if_due(self, k: int) -> None:
-        stop = self._run.ranks.any(self._signals.status is not None)
-        late = self._run.ranks.any(time.monotonic() - self._saved_at_s > CHECKPOINT_INTERVAL_S)
-        if stop or late or self._is_last or self._state.step % self._run.config.checkpoint_every_steps == 0:
+    def _record(self, facts: StepFacts, times: StepTimes, *, evaluated: bool) -> HrmbuildError | None:
+        """Write and show what a step came to, on the main rank; returns what the disk says against it."""
+        if not self._run.ranks.is_main:
+            return None
+        try:
+            times = self._watch.measured(facts, times)
+            self._metrics.append(facts, times)
+            self._watch.stepped(facts, times, evaluated=evaluated)
+        except HrmbuildError as error:
+            return stopped_by(error, what=f"the record of step {facts.step}")
+        return None
+
+    def _close_step(self, k: int, error: HrmbuildError | None, *, status: int | None) -> None:
+        """Between two steps, in one question to all ranks: whether to end with an error, to stop, or to save."""
+        interrupted, ended, late, unsaved, unrecorded = any_of_each(
+            self._run.ranks,
+            status == INTERRUPTED,
+            status is not None,
+            self._saver.is_late,
+            self._saver.has_failed,
+            error is not None,
+        )
+        if unrecorded:
+            raise_together(self._run.ranks, error)
+        if unsaved:
+            self._saver.settle()
+        if ended and not self._is_last:
+            exit_status = INTERRUPTED if interrupted else ENDED
+            self._stop(InterruptedRunError(exit_status, run=str(self._run.folder.path), step=self._state.step), k)
+        if late or self._is_last or self._state.step % self._run.config.checkpoint_every_steps == 0:
             self._save(k)
-        if stop and not self._is_last:
-            raise InterruptedRunError(
-                self._signals.status or 143, run=str(self._run.folder.path), step=self._state.step
-            )
 
     def _save(self, k: int) -> None:
-        run = self._run
-        if run.ranks.is_main:
-            self._metrics.sync()
-        facts = SavedFacts(run.config, k, metrics_sha256=self._metrics.chain, keep=run.config.keep_checkpoints)
-        save_checkpoint(run.folder.checkpoints, self._state, facts, ranks=run.ranks)
-        self._saved_at_s = time.monotonic()
-
-
-def _title(config: RunConfig) -> str:
-    return f"{config.preset}, corpus {config.content_root[:12]}"
-
-
-def _dev_line(step: int, dev: DevScore) -> str:
-    exact = "" if dev.exact is None else f", exact {dev.exact:.1%} of {dev.n_pairs}"
-    return f"step {step}: held-out loss {dev.loss:.3f}{exact}"
+        config = self._run.config
+        facts = SavedFacts(config, k, metrics_sha256=self._metrics.chain, keep=config.keep_checkpoints)
+        self._saver.save(self._state, facts)
 
 
 def _finish(run: Run, state: TrainState) -> RunResult:
@@ -306,6 +340,5 @@ def _finish(run: Run, state: TrainState) -> RunResult:
         ema_sha256=saved.ema_sha256,
         metrics_sha256=saved.metrics_sha256,
     )
-    if run.ranks.is_main:
-        run.folder.write_result(result)
+    on_main(run.ranks, lambda: run.folder.write_result(result))
     return result

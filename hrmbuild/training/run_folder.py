@@ -1,14 +1,16 @@
 """A run's folder: what lies where, who may write in it, and whether it can be gone on with.
 
-Owns names, the lock and `run.json`. Layout: `run.json`, `metrics.jsonl`, `loss.svg`, `checkpoints/`, `result.json`
-(written last), `lock`. It must not train.
+Owns names, the lock and `run.json`. Layout: `run.json`, `metrics.jsonl`, `events.jsonl`, `loss.svg`, `report.html`,
+`checkpoints/`, `trackers/` where asked for, `result.json` (written last), `lock`. It must not train.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +36,9 @@ class RunFolder:
         self.metrics = path / "metrics.jsonl"
         self.checkpoints = path / "checkpoints"
         self.loss_svg = path / "loss.svg"
+        self.events = path / "events.jsonl"
+        self.report_html = path / "report.html"
+        self.trackers = path / "trackers"
         self.lock = path / "lock"
 
     def write_record(self, record: RunRecord) -> None:
@@ -75,15 +80,12 @@ class RunFolder:
             )
 
     @contextmanager
-    def locked(self, wanted: bool = True) -> Iterator[None]:
-        """Hold the folder against other processes; a kill releases it. Ranks that write nothing do not want it.
+    def locked(self) -> Iterator[None]:
+        """Hold the folder against other processes; a kill releases it. Of several ranks the main one holds it.
 
         Raises:
             UsageError: `train.run_locked`: another process trains here.
         """
-        if not wanted:
-            yield
-            return
         with disk_errors(self.lock):
             self.path.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
@@ -94,9 +96,40 @@ class RunFolder:
             os.close(handle)
 
 
+def last_seen(folder: RunFolder) -> dt.datetime | None:
+    """When a run last wrote a step or an event."""
+    times = [path.stat().st_mtime for path in (folder.metrics, folder.events) if path.is_file()]
+    return dt.datetime.fromtimestamp(max(times), dt.UTC) if times else None
+
+
+def is_locked(lock: Path) -> bool:
+    """Whether a living process holds the folder; it writes nothing and waits for nobody."""
+    try:
+        handle = os.open(lock, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _lock(handle: int) -> None:
+    for wait_s in (0.02, 0.2, None):  # `is_locked` holds it for an instant.
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if wait_s is None:
+                raise
+            time.sleep(wait_s)
+
+
 def _take(handle: int, path: Path) -> None:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(handle)
     except BlockingIOError:
         holder = os.read(handle, 64).decode("ascii", "replace").strip()
         raise UsageError(

@@ -25,7 +25,7 @@ from hrmbuild.training.interrupt import InterruptedRunError
 from hrmbuild.training.loss_plot import write_loss_plot
 from hrmbuild.training.metrics import StepFacts, StepTimes, read_tail
 from hrmbuild.training.outlook import mfu, seconds_left
-from hrmbuild.training.run_folder import RunFolder
+from hrmbuild.training.run_folder import RunFolder, last_seen
 from hrmbuild.training.trackers import TrackedRun, Trackers
 
 PAGE_INTERVAL_S = 60.0
@@ -220,12 +220,6 @@ def _left_behind(folder: RunFolder) -> _Left:
     sessions = read_events(folder.events).sessions
     silent = bool(sessions) and sessions[-1].how is None
     return _Left(tail[-1]["step"] if tail else 0, last_seen(folder) if silent else None)
-
-
-def last_seen(folder: RunFolder) -> dt.datetime | None:
-    """When the run last wrote a step or an event."""
-    times = [path.stat().st_mtime for path in (folder.metrics, folder.events) if path.is_file()]
-    return dt.datetime.fromtimestamp(max(times), dt.UTC) if times else None
 
 
 def _reason(error: BaseException) -> str:

@@ -18,9 +18,10 @@ from tiny_run import Notes, config, new_model, new_run, train_in
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import hash_file
 from hrmbuild.model.language_model import LanguageModel
-from hrmbuild.training.checkpoint import folder_of
 from hrmbuild.training.interrupt import InterruptedRunError
 from hrmbuild.training.loop import train
+from hrmbuild.training.metrics import StepFacts
+from hrmbuild.training.step_folders import folder_of
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +34,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def facts(folder: Path) -> list[dict]:
     """The metrics without what the clock measured."""
-    times = ("tokens_per_s", "seconds", "outside_s", "elapsed_s", "peak_mib")
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key not in times} for line in lines]
+    return [{key: line[key] for key in (*StepFacts.model_fields, "chain") if key in line} for line in lines]
 
 
 def bytes_of(checkpoint: Path) -> dict[str, str]:
