@@ -97,10 +97,14 @@ def ingest_identity(project: Project, templates: Templates) -> dict[str, str]:
     return {"settings": settings, "templates": templates.tree_sha256(), "code": compiling_code_sha256()}
 
 
+_AFTER_FREEZE = frozenset({"train", "model", "hardware", "roles", "default_role"})
+"""Settings that no manifest depends on."""
+
+
 def freeze_settings_sha256(project: Project) -> str:
-    """Hash of the settings that a manifest depends on: all but those of run, model and hardware, so that another
+    """Hash of the settings that a manifest depends on: all but those of run, model, roles and hardware, so that another
     number of steps is no other corpus. The run's preset counts where it bounds the vocabulary."""
     settings = canonical_settings(project.config)
-    kept = {key: value for key, value in settings.items() if key not in ("train", "model", "hardware")}
+    kept = {key: value for key, value in settings.items() if key not in _AFTER_FREEZE}
     preset = None if project.config.tokenizer.vocab_size else project.config.train.preset
     return hash_value([kept, preset])
