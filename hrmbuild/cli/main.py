@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from hrmbuild import __version__
-from hrmbuild.cli import corpus, evaluate, model, project
+from hrmbuild.cli import ask, corpus, evaluate, model, project
 from hrmbuild.cli.output import print_json, write_every_letter
 from hrmbuild.errors import HrmbuildError, UsageError
 
@@ -33,6 +33,7 @@ app = typer.Typer(
 project.register(app)
 corpus.register(app)
 model.register(app)
+ask.register(app)
 evaluate.register(app)
 
 

@@ -1,7 +1,7 @@
 """From prompts to answers: one prefill a batch, then one token a step for every sequence that has not ended.
 
-Owns batching, stopping and the refusal of prompts that do not fit the context: nothing is ever cut. It must not load
-files nor score answers.
+Owns batching, stopping, telling tokens as they come, and the refusal of prompts that do not fit the context: nothing is
+ever cut. It must not load files nor score answers.
 
 Batches take prompts of similar length, so that few cache positions are idle; a sequence that has ended leaves its
 batch at once.
@@ -9,7 +9,7 @@ batch at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -30,6 +30,10 @@ BATCH_SIZE = 16
 SINGLE_THREAD_WIDTH = 128
 """Up to this width a decoding step is too small to be shared: on a busy machine a second thread mostly waits for the
 first (measured: 300 answers of nano took 9 CPU-seconds with one thread and 50 with two)."""
+
+
+OnToken = Callable[[int, int], None]
+"""(number of the prompt, token) as soon as the token is chosen, the end token included."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ def generate(
     *,
     limits: Limits = Limits(),
     choose: Choose = greedy,
+    on_token: OnToken | None = None,
 ) -> list[Generated]:
     """Answer every prompt, in the order given.
 
@@ -77,7 +82,7 @@ def generate(
     """
     prefixes = [encode(tokenizer, prompt) for prompt in prompts]
     end_id = CONTROL_IDS[END]
-    answers = generate_ids(model, prefixes, end_id=end_id, limits=limits, choose=choose)
+    answers = generate_ids(model, prefixes, end_id=end_id, limits=limits, choose=choose, on_token=on_token)
     return [
         _generated(tokenizer, ids, end_id=end_id, n_prompt_tokens=len(prefix))
         for ids, prefix in zip(answers, prefixes, strict=True)
@@ -127,6 +132,7 @@ def generate_ids(
     end_id: int,
     limits: Limits = Limits(),
     choose: Choose = greedy,
+    on_token: OnToken | None = None,
 ) -> list[list[int]]:
     """Answer token ids for each prefix, in the order given; the end token is kept where the model wrote it.
 
@@ -140,7 +146,8 @@ def generate_ids(
     answers: list[list[int]] = [[] for _ in prefixes]
     with _float32_on_few_threads(model):
         for start in range(0, len(order), limits.batch_size):
-            batch = _Batch(model, order[start : start + limits.batch_size], end_id=end_id, choose=choose)
+            rows = order[start : start + limits.batch_size]
+            batch = _Batch(model, rows, end_id=end_id, choose=choose, on_token=on_token)
             batch.run(prefixes, answers, max_new_tokens=limits.max_new_tokens)
     return answers
 
@@ -164,8 +171,10 @@ def _float32_on_few_threads(model: LanguageModel) -> Iterator[None]:
 class _Batch:
     """Sequences decoded together; `_rows[i]` is the prompt in row i of the cache."""
 
-    def __init__(self, model: LanguageModel, rows: list[int], *, end_id: int, choose: Choose) -> None:
-        self._model, self._rows, self._end_id, self._choose = model, rows, end_id, choose
+    def __init__(
+        self, model: LanguageModel, rows: list[int], *, end_id: int, choose: Choose, on_token: OnToken | None
+    ) -> None:
+        self._model, self._rows, self._end_id, self._choose, self._on_token = model, rows, end_id, choose, on_token
 
     def run(self, prefixes: Sequence[Sequence[int]], answers: list[list[int]], *, max_new_tokens: int) -> None:
         context = self._model.config.context_tokens
@@ -175,13 +184,19 @@ class _Batch:
         logits = decoder.prefill()
         for position in range(max_new_tokens):
             tokens = self._choose(logits, self._rows, position).tolist()
-            for index in reversed(range(len(tokens))):
-                answer = answers[self._rows[index]]
-                answer.append(tokens[index])
-                if tokens[index] == self._end_id or len(answer) == room[self._rows[index]]:
-                    decoder.drop(index)
-                    self._rows[index], tokens[index] = self._rows[-1], tokens[-1]
-                    del self._rows[-1], tokens[-1]
+            for row, token in zip(self._rows, tokens, strict=True):
+                answers[row].append(token)
+                if self._on_token is not None:
+                    self._on_token(row, token)
+            self._drop_ended(decoder, answers, tokens, room)
             if not tokens:
                 return
             logits = decoder.step(torch.tensor(tokens, device=logits.device))
+
+    def _drop_ended(self, decoder: Decoder, answers: list[list[int]], tokens: list[int], room: dict[int, int]) -> None:
+        for index in reversed(range(len(tokens))):
+            row = self._rows[index]
+            if tokens[index] == self._end_id or len(answers[row]) == room[row]:
+                decoder.drop(index)
+                self._rows[index], tokens[index] = self._rows[-1], tokens[-1]
+                del self._rows[-1], tokens[-1]

@@ -1,23 +1,37 @@
 """`hrmbuild ask`: one question, one answer; or a stream of questions as JSON lines.
 
-Owns finding the package and the shape of an answer. The rule or table that decides stands in the question itself. It
-must not retrieve anything: `sources` is empty.
+Owns finding and checking the package, how answers are chosen, and the shape of an answer. The rule or table that
+decides stands in the question itself: `instruction_of` is the one place that makes an instruction of it, and `sources`
+is empty.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from hrmbuild.config.loading import Project
-from hrmbuild.errors import HrmbuildError, UsageError
-from hrmbuild.inference.generate import BATCH_SIZE, MAX_NEW_TOKENS, Limits, Prompt, check_prompt, encode, generate
+from hrmbuild.errors import HrmbuildError, InputError, UsageError
+from hrmbuild.fingerprint import hash_value
+from hrmbuild.inference.generate import (
+    BATCH_SIZE,
+    MAX_NEW_TOKENS,
+    Limits,
+    OnToken,
+    Prompt,
+    check_prompt,
+    encode,
+    generate,
+)
 from hrmbuild.inference.load import LoadedModel, load_package
+from hrmbuild.inference.sampling import Choose, Sampling, greedy
+from hrmbuild.inference.streaming import TextStream
+from hrmbuild.packaging.verify import check_files
 
 _MANIFEST = "manifest.json"
 _KEYS = {"instruction", "condition", "id"}
@@ -76,19 +90,91 @@ def newest_package(project: Project) -> Path:
     return max(found, key=lambda path: (path.stat().st_mtime_ns, path.parent.name)).parent
 
 
-def ask(package: Path, question: str, *, condition: str = "direct", max_new_tokens: int = MAX_NEW_TOKENS) -> AskReport:
-    """Answer one question, greedily.
+@dataclass(frozen=True)
+class AskSettings:
+    """How questions are answered."""
+
+    condition: str = "direct"
+    """Of lines that name none."""
+    max_new_tokens: int = MAX_NEW_TOKENS
+    sampling: Sampling | None = None
+    """None: greedy, the most likely token each time."""
+
+    def choose(self, prompts: Sequence[Prompt]) -> Choose:
+        """How tokens are chosen; draws hang on a prompt's text, so that it is answered alike alone and in a file."""
+        if self.sampling is None:
+            return greedy
+        return replace(self.sampling, keys=tuple(hash_value([one.condition, one.instruction]) for one in prompts))
+
+
+def sampling_settings(
+    *, temperature: float | None, top_k: int | None, top_p: float | None, seed: int | None
+) -> Sampling | None:
+    """Greedy without a temperature.
+
+    Raises:
+        UsageError: `ask.sampling`: a number out of its range, or one that greedy answers would not heed.
+    """
+    given = {"--top-k": top_k, "--top-p": top_p, "--seed": seed}
+    unheeded = [name for name, value in given.items() if value is not None]
+    if temperature is None:
+        if unheeded:
+            raise _sampling(f"{' and '.join(unheeded)} without --temperature", "greedy answers draw nothing")
+        return None
+    if not 0 < temperature < float("inf"):
+        raise _sampling(f"--temperature {temperature:g}", "it is a number above 0; without it answers are greedy")
+    if top_k is not None and top_k < 1:
+        raise _sampling(f"--top-k {top_k}", "at least one token is drawn from")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise _sampling(f"--top-p {top_p:g}", "it is a probability above 0")
+    return Sampling(temperature, top_k=top_k, top_p=1.0 if top_p is None else top_p, seed=seed or 0)
+
+
+def _sampling(where: str, why: str) -> UsageError:
+    return UsageError("ask.sampling", "nothing can be sampled like this", where=where, why=why,
+                      fix="for example --temperature 0.7 --top-p 0.9 --seed 1")  # fmt: skip
+
+
+def ask(
+    package: Path, question: str, *, settings: AskSettings = AskSettings(), tell: Callable[[str], None] | None = None
+) -> AskReport:
+    """Answer one question.
 
     Args:
         question: the whole instruction: the shown text, the case, the question.
+        tell: is given the answer's text piece by piece while it comes.
 
     Raises:
         UsageError: `ask.empty`, `ask.not_text`, `ask.prompt_too_long`, `ask.unknown_condition`.
-        InputError: the package cannot be loaded.
+        InputError: the package cannot be loaded, or a file of it was altered.
     """
     _check_question(question)
-    loaded = load_package(package)
-    return _answers(loaded, [Prompt(question, condition)], Limits(max_new_tokens))[0]
+    loaded = checked_package(package)
+    prompt = Prompt(instruction_of(question), settings.condition)
+    if tell is None:
+        return _answers(loaded, [prompt], settings)[0]
+    stream = TextStream(loaded.tokenizer)
+    report = _answers(loaded, [prompt], settings, on_token=lambda _, token: tell(stream.add(token)))[0]
+    tell(stream.rest(report.response))
+    return report
+
+
+def checked_package(package: Path) -> LoadedModel:
+    """The model, after every file of its package was hashed.
+
+    Raises:
+        InputError: the package cannot be loaded, or a file of it is missing, altered or was put in.
+    """
+    if not package.is_dir():
+        raise InputError("package.not_found", "there is no package here", where=str(package),
+                         fix="make one: hrmbuild package")  # fmt: skip
+    check_files(package)
+    return load_package(package)
+
+
+def instruction_of(question: str) -> str:
+    """What the model reads: the question as it stands."""
+    return question
 
 
 def _check_question(question: str, *, where: str | None = None) -> None:
@@ -102,28 +188,25 @@ def _check_question(question: str, *, where: str | None = None) -> None:
 
 
 def ask_lines(
-    package: Path, lines: Iterable[str], *, condition: str = "direct", max_new_tokens: int = MAX_NEW_TOKENS
+    package: Path, lines: Iterable[str], *, settings: AskSettings = AskSettings(), batch_size: int = BATCH_SIZE
 ) -> Iterator[AskedLine]:
     """Answer `{"instruction": …, "condition"?: …, "id"?: …}` lines as they come, in batches, in order.
 
     A line that cannot be answered gives an error of its own and stops nothing. Empty lines are passed over.
 
     Raises:
-        InputError: the package cannot be loaded.
+        InputError: the package cannot be loaded, or a file of it was altered.
     """
-    loaded = load_package(package)
-    limits = Limits(max_new_tokens)
+    loaded = checked_package(package)
     numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
-    while batch := list(islice(numbered, BATCH_SIZE)):
-        yield from _answer_batch(loaded, batch, condition=condition, limits=limits)
+    while batch := list(islice(numbered, batch_size)):
+        yield from _answer_batch(loaded, batch, settings)
 
 
-def _answer_batch(
-    loaded: LoadedModel, batch: list[tuple[int, str]], *, condition: str, limits: Limits
-) -> Iterator[AskedLine]:
-    read = [_read_line(loaded, number, line, condition=condition) for number, line in batch]
+def _answer_batch(loaded: LoadedModel, batch: list[tuple[int, str]], settings: AskSettings) -> Iterator[AskedLine]:
+    read = [_read_line(loaded, number, line, condition=settings.condition) for number, line in batch]
     prompts = [one for _, _, one in read if isinstance(one, Prompt)]
-    reports = iter(_answers(loaded, prompts, limits) if prompts else [])
+    reports = iter(_answers(loaded, prompts, settings) if prompts else [])
     for number, own_id, one in read:
         if isinstance(one, Prompt):
             yield AskedLine(number, own_id, next(reports), None)
@@ -139,7 +222,7 @@ def _read_line(
         fields = _fields(line, number)
         own_id = None if fields.get("id") is None else str(fields["id"])
         _check_question(fields["instruction"], where=f"line {number}")
-        prompt = Prompt(fields["instruction"], fields.get("condition") or condition)
+        prompt = Prompt(instruction_of(fields["instruction"]), fields.get("condition") or condition)
         n_tokens = len(encode(loaded.tokenizer, prompt))
         check_prompt(n_tokens, context_tokens=loaded.context_tokens, where=f"line {number}")
     except UsageError as error:
@@ -167,9 +250,12 @@ def _bad_line(number: int, what: str) -> UsageError:
     return UsageError("ask.bad_line", what, where=f"line {number}", fix=fix)
 
 
-def _answers(loaded: LoadedModel, prompts: list[Prompt], limits: Limits) -> list[AskReport]:
+def _answers(
+    loaded: LoadedModel, prompts: list[Prompt], settings: AskSettings, *, on_token: OnToken | None = None
+) -> list[AskReport]:
     started_at_s = time.monotonic()
-    answers = generate(loaded.model, loaded.tokenizer, prompts, limits=limits)
+    limits, choose = Limits(settings.max_new_tokens, len(prompts)), settings.choose(prompts)
+    answers = generate(loaded.model, loaded.tokenizer, prompts, limits=limits, choose=choose, on_token=on_token)
     seconds = time.monotonic() - started_at_s
     return [
         AskReport(one.text, len(one.token_ids) + one.ended, one.n_prompt_tokens, seconds, one.ended) for one in answers

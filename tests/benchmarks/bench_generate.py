@@ -3,10 +3,12 @@
 A package of drawn weights is written and loaded by both sides in float32. Three cases: one prompt; sixteen of equal
 length that end together; sixteen of different lengths of which some end early. Where an answer ends is prescribed on
 both sides, because drawn weights end nowhere; apart from that both are greedy, and whether the tokens agree is printed.
-Sides take turns, round by round; tokens/s counts answers only, ratios are medians over rounds, the first round is left
-out. The last line is one JSON object; `ratio` is the smallest of all cases.
+Beside them `transformers` with a static cache and `torch.compile`, whose first call of each case takes a minute: it is
+printed, and not in `ratio` (`--no-compile` leaves this side out). Sides take turns, round by round; tokens/s counts
+answers only, ratios are medians over rounds, the first round is left out. The last line is one JSON object; `ratio` is
+the smallest of all cases.
 
-    python tests/benchmarks/bench_generate.py [--presets nano tiny] [--threads 2] [--rounds 5]
+    python tests/benchmarks/bench_generate.py [--presets nano tiny] [--threads 2] [--rounds 5] [--no-compile]
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, LogitsProcessor, LogitsProcessorList
+from transformers import AutoModelForCausalLM, CompileConfig, LogitsProcessor, LogitsProcessorList
 from transformers.utils import logging
 
 from hrmbuild.assets import asset_folder
@@ -42,6 +44,7 @@ from tiny_package import tiny_contents
 VOCAB, NEW_TOKENS, PROMPT_TOKENS = 768, 48, 110
 END_ID, PAD_ID = CONTROL_IDS[END], CONTROL_IDS[PAD]
 SIDES = ("ours", "transformers")
+COMPILED = "static, compiled"
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,9 @@ class PrescribedEnds(LogitsProcessor):
         return force_ends(scores, range(len(scores)), position, self.case.n_answer)
 
 
-def their_answers(folder: Path) -> Answer:
+def their_answers(folder: Path, *, compiled: bool) -> Answer:
     logging.set_verbosity_error()
+    settings = {"cache_implementation": "static", "compile_config": compile_on_cpu()} if compiled else {}
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
     def answer(case: Case) -> list[list[int]]:
@@ -114,11 +118,18 @@ def their_answers(folder: Path) -> Answer:
         with torch.inference_mode():
             out = model.generate(
                 input_ids=ids, attention_mask=real, token_type_ids=real, max_new_tokens=NEW_TOKENS,
-                logits_processor=LogitsProcessorList([PrescribedEnds(case)]),
+                logits_processor=LogitsProcessorList([PrescribedEnds(case)]), **settings,
             )  # fmt: skip
         return [row[longest:][:n] for row, n in zip(out.tolist(), case.n_answer, strict=True)]
 
     return answer
+
+
+def compile_on_cpu() -> CompileConfig:
+    """Left to itself, `generate` compiles on accelerators only."""
+    config = CompileConfig(mode="default", fullgraph=False)
+    config._compile_all_devices = True
+    return config
 
 
 def write_drawn_package(preset: str, folder: Path) -> None:
@@ -130,7 +141,7 @@ def write_drawn_package(preset: str, folder: Path) -> None:
 
 
 def load_side(side: str, folder: Path) -> Answer:
-    return our_answers(folder) if side == "ours" else their_answers(folder)
+    return our_answers(folder) if side == "ours" else their_answers(folder, compiled=side == COMPILED)
 
 
 def threads_for(preset: str, threads: int) -> int:
@@ -138,25 +149,28 @@ def threads_for(preset: str, threads: int) -> int:
     return 1 if PRESETS[preset].hidden_size <= SINGLE_THREAD_WIDTH else threads
 
 
-def compare(preset: str, folder: Path, rounds: int) -> list[dict[str, float | str]]:
-    sides = {side: load_side(side, folder) for side in SIDES}
-    rows: list[dict[str, float | str]] = []
-    for one in CASES:
-        timed: list[dict[str, float]] = []
-        for number in range(1 + rounds):
-            spent: dict[str, float] = {}
-            answers: dict[str, list[list[int]]] = {}
-            for side in SIDES if number % 2 else reversed(SIDES):
-                started_at_s = time.perf_counter()
-                answers[side] = sides[side](one)
-                spent[side] = time.perf_counter() - started_at_s
-            timed.append(spent)
-        same = sum(a == b for a, b in zip(answers["ours"], answers["transformers"], strict=True))
-        rate = {side: sum(one.n_answer) / statistics.median(row[side] for row in timed[1:]) for side in SIDES}
-        ratio = statistics.median(row["transformers"] / row["ours"] for row in timed[1:])
-        equal = f"{same} of {len(one.prompts)}"
-        rows.append({"preset": preset, "case": one.name, "ratio": ratio, "equal": equal} | rate)
-    return rows
+def compare(preset: str, folder: Path, sides: Sequence[str], rounds: int) -> list[dict[str, float | str]]:
+    answer = {side: load_side(side, folder) for side in sides}
+    return [compare_case(preset, one, answer, rounds) for one in CASES]
+
+
+def compare_case(preset: str, one: Case, answer: dict[str, Answer], rounds: int) -> dict[str, float | str]:
+    timed: list[dict[str, float]] = []
+    for number in range(1 + rounds):
+        spent: dict[str, float] = {}
+        answers: dict[str, list[list[int]]] = {}
+        for side in answer if number % 2 else reversed(answer):
+            started_at_s = time.perf_counter()
+            answers[side] = answer[side](one)
+            spent[side] = time.perf_counter() - started_at_s
+        timed.append(spent)
+    same = [sum(a == b for a, b in zip(answers["ours"], answers[side], strict=True)) for side in answer]
+    rate = {side: sum(one.n_answer) / statistics.median(row[side] for row in timed[1:]) for side in answer}
+    ratio = {side: statistics.median(row[side] / row["ours"] for row in timed[1:]) for side in answer}
+    row: dict[str, float | str] = {"preset": preset, "case": one.name, "ratio": ratio["transformers"]}
+    if COMPILED in answer:
+        row |= {"ratio_compiled": ratio[COMPILED], "first_compiled_s": timed[0][COMPILED]}
+    return row | {"equal": f"{min(same)} of {len(one.prompts)}"} | rate
 
 
 def peak_mib(folder: Path, side: str, threads: int) -> float:
@@ -176,6 +190,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--presets", nargs="+", choices=list(PRESETS), default=["nano", "tiny"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-compile", action="store_true")
     parser.add_argument("--peak-of", nargs=2, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -189,23 +204,37 @@ def main() -> None:
             answer(one)
         print(peak_rss_mib())
         return
-    print(f"{'preset':<7} {'case':<9} {'ours':>8} {'transformers':>13}  tokens/s   ratio   equal answers")
+    sides = SIDES if options.no_compile else (*SIDES, COMPILED)
+    print(f"tokens/s  {'':<7}" + "".join(f"{side:>18}" for side in sides) + "   ours / transformers   equal answers")
     rows, peaks = [], {}
     for preset in options.presets:
         torch.set_num_threads(threads_for(preset, options.threads))
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "package"
             write_drawn_package(preset, folder)
-            for row in compare(preset, folder, options.rounds):
-                print(f"{preset:<7} {row['case']:<9} {row['ours']:>8.0f} {row['transformers']:>13.0f}  "
-                      f"         {row['ratio']:>6.2f}   {row['equal']}", flush=True)  # fmt: skip
+            for row in compare(preset, folder, sides, options.rounds):
+                print(told(row, sides), flush=True)
                 rows.append(row)
             peaks[preset] = {side: peak_mib(folder, side, torch.get_num_threads()) for side in SIDES}
     for preset, peak in peaks.items():
         print(f"{preset}: peak MiB " + ", ".join(f"{side} {mib:.0f}" for side, mib in peak.items()))
     ratios = {f"{row['preset']} {row['case']}": round(float(row["ratio"]), 3) for row in rows}
+    compiled = {f"{row['preset']} {row['case']}": round(float(row.get("ratio_compiled", 0)), 3) for row in rows}
     worst = max(peak["ours"] for peak in peaks.values())
-    print(json.dumps({"ratio": min(ratios.values()), "ratios": ratios, "peak_mib": round(worst), "dtype": "float32"}))
+    last = {
+        "ratio": min(ratios.values()),
+        "ratios": ratios,
+        "ratios_compiled": None if options.no_compile else compiled,
+    }
+    print(json.dumps(last | {"peak_mib": round(worst), "dtype": "float32"}))
+
+
+def told(row: dict[str, float | str], sides: Sequence[str]) -> str:
+    rates = "".join(f"{row[side]:>18.0f}" for side in sides)
+    line = f"{row['preset']:<6} {row['case']:<10}{rates}{row['ratio']:>22.2f}   {row['equal']}"
+    if COMPILED in sides:
+        line += f"   ours / compiled {row['ratio_compiled']:.2f}, whose first call took {row['first_compiled_s']:.0f} s"
+    return line
 
 
 if __name__ == "__main__":

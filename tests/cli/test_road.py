@@ -59,7 +59,7 @@ def test_one_question_and_many(typed: Type, built: Path, monkeypatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(json.dumps(line) for line in lines)))
     many = typed("ask", "--jsonl")
     answered = [json.loads(line) for line in many.out.splitlines()]
-    assert (many.status, answered[0]["id"], "response" in answered[0]) == (2, "a", True)
+    assert (many.status, answered[0]["id"], "response" in answered[0]) == (3, "a", True)
     assert answered[1]["error"]["code"] == "ask.bad_line"
 
 

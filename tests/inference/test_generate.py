@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hrmbuild.errors import UsageError
 from hrmbuild.inference.generate import Limits, Prompt, generate, generate_ids
 from hrmbuild.inference.sampling import Sampling
+from hrmbuild.inference.streaming import TextStream
 from hrmbuild.model.language_model import LanguageModel
 from hrmbuild.model.layout import build_layout
 from hrmbuild.tokens.tokenizer import TextTokenizer
@@ -93,3 +94,26 @@ def test_sampling_follows_the_probabilities_inside_the_nucleus() -> None:
     shares = torch.bincount(drawn, minlength=4) / 4000
     expected = torch.tensor([0.0, 0.5, 0.15, 0.3]) / 0.95
     assert torch.allclose(shares, expected, atol=0.03)
+
+
+def test_top_k_draws_from_the_likeliest_only() -> None:
+    logits = torch.tensor([0.05, 0.5, 0.15, 0.3]).log().expand(400, 4)
+    assert set(Sampling(top_k=2)(logits, range(400), 0).tolist()) == {1, 3}
+    assert set(Sampling(top_k=1)(logits, range(400), 0).tolist()) == {1}
+    assert set(Sampling(top_k=9)(logits, range(400), 0).tolist()) == {0, 1, 2, 3}
+
+
+def test_tokens_are_told_as_they_come(model: LanguageModel) -> None:
+    told: list[tuple[int, int]] = []
+    prefixes = [[9] * 10, [10] * 30, [11] * 20]
+    answers = generate_ids(model, prefixes, end_id=-1, limits=Limits(4), on_token=lambda *one: told.append(one))
+    assert [[token for row, token in told if row == i] for i in range(3)] == answers
+    assert [row for row, _ in told[:3]] == [1, 2, 0]
+
+
+def test_half_a_letter_is_not_shown(tokenizer: TextTokenizer) -> None:
+    text = "Große Beträge 😀 – 10.000 €"
+    stream = TextStream(tokenizer)
+    pieces = [stream.add(token) for token in tokenizer.encode(text)]
+    assert "".join(pieces) + stream.rest(text) == text
+    assert not any("\ufffd" in piece for piece in pieces) and "" in pieces
