@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,28 @@ def rename_folder(incomplete: Path, final: Path) -> None:
                 sync_file(path)
         os.rename(incomplete, final)
         sync_folder(final.parent)
+
+
+def entries_of(folder: Path, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Everything below a folder by POSIX path, sorted, with what it is: `file`, `hard link` (a file that has another
+    name somewhere), `folder`, `symbolic link`, `special file`. Links are named, never followed."""
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        kind, name = _kind(entry.stat(follow_symlinks=False)), prefix + entry.name
+        yield name, kind
+        if kind == "folder":
+            yield from entries_of(Path(entry.path), name + "/")
+
+
+def _kind(status: os.stat_result) -> str:
+    if stat.S_ISLNK(status.st_mode):
+        return "symbolic link"
+    if stat.S_ISDIR(status.st_mode):
+        return "folder"
+    if not stat.S_ISREG(status.st_mode):
+        return "special file"
+    return "hard link" if status.st_nlink > 1 else "file"
 
 
 @contextmanager

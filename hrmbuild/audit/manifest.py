@@ -22,6 +22,8 @@ from hrmbuild.records.pair import SPLITS, Split
 
 MANIFEST_NAME = "manifest.json"
 DIGEST_NAME = "manifest.sha256"
+SIGNATURE_NAME = "manifest.dsse.json"
+"""Who froze it (`audit.manifest_signature`); there where `freeze` had a key."""
 
 
 def digest_line(data: bytes) -> bytes:

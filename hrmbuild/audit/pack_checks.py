@@ -14,12 +14,15 @@ from typing import Any
 from hrmbuild.audit import evidence
 from hrmbuild.audit.checks import Check, named
 from hrmbuild.audit.evidence import EvidenceRow
-from hrmbuild.audit.manifest import DIGEST_NAME, MANIFEST_NAME, NOTHING, Counts, Tally, counted_row
+from hrmbuild.audit.manifest import DIGEST_NAME, MANIFEST_NAME, NOTHING, SIGNATURE_NAME, Counts, Tally, counted_row
 from hrmbuild.audit.rows import Leaf, content_root, content_roots, leaf_of, parse_row, salted_roots
 from hrmbuild.errors import InputError
+from hrmbuild.files import entries_of
 from hrmbuild.fingerprint import hash_file
 from hrmbuild.records.manifest import Manifest, Roots, SourceEntry
 from hrmbuild.records.pair import SPLITS
+
+_FILES = ("file", "hard link")
 
 
 @dataclass
@@ -96,20 +99,20 @@ def _file_checks(folder: Path, manifest: Manifest) -> Iterator[Check]:
     for name, digest in sorted(manifest.evidence.items()):
         problem = file_problem(folder / name, digest)
         yield Check(f"file {name}", problem is None, problem or "as frozen")
-    known = {*manifest.evidence, MANIFEST_NAME, DIGEST_NAME}
-    extra = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if _is_entry(path))
-    extra = [name for name in extra if name not in known]
+    known = {*manifest.evidence, MANIFEST_NAME, DIGEST_NAME, SIGNATURE_NAME}
+    extra = [
+        name if kind in _FILES else f"{name} ({kind})"
+        for name, kind in entries_of(folder)
+        if name not in known or kind not in _FILES
+    ]
     yield Check("no extra file", not extra, f"extra: {named(extra)}" if extra else "nothing but what is listed")
-
-
-def _is_entry(path: Path) -> bool:
-    """A file, or a link, wherever it leads."""
-    return path.is_symlink() or not path.is_dir()
 
 
 def file_problem(path: Path, sha256: str) -> str | None:
     """Why there is no file of these bytes at `path`, or None."""
     try:
+        if path.is_symlink():
+            return "is a symbolic link"
         if not path.is_file():
             return "missing"
         return None if hash_file(path) == sha256 else "altered: its SHA-256 differs"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hrmbuild.cli.keys import KeyOption, ask_secret
 from hrmbuild.cli.options import ConfigOption, SourcesOption, WorkOption, project_of
 from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit
 from hrmbuild.config.loading import find_config
@@ -48,6 +49,7 @@ def freeze(
     max_label: Annotated[
         str | None, typer.Option("--max-label", metavar="LABEL", help="Leave out pairs with a higher label; counted.")
     ] = None,
+    key: KeyOption = None,
     config: ConfigOption = None,
     sources: SourcesOption = None,
     work: WorkOption = None,
@@ -58,7 +60,8 @@ def freeze(
     from hrmbuild.pipelines.freeze import freeze as run
 
     progress = TerminalProgress()
-    report = run(project_of(config, sources, work), out=out, max_label=max_label, progress=progress)
+    project = project_of(config, sources, work)
+    report = run(project, out=out, max_label=max_label, key=key, ask=ask_secret, progress=progress)
     progress.close()
     emit(report, freeze_lines(report), as_json=as_json)
 
@@ -76,6 +79,10 @@ def verify(
     deep: Annotated[
         bool, typer.Option("--deep", help="Also train the tokenizer again on the train split and count all tokens.")
     ] = False,
+    trust: Annotated[
+        Path | None,
+        typer.Option("--trust", metavar="T", help="Whose keys count; default: the project's trust.yaml, if any."),
+    ] = None,
     config: ConfigOption = None,
     work: WorkOption = None,
     as_json: JsonFlag = False,
@@ -87,7 +94,7 @@ def verify(
     has_project = config is not None or find_config(Path.cwd()) is not None
     project = project_of(config, sources, work) if has_project else None
     progress = TerminalProgress()
-    report = run(path, project=project, corpus=corpus, sources=sources, deep=deep, progress=progress)
+    report = run(path, project=project, corpus=corpus, sources=sources, deep=deep, trust=trust, progress=progress)
     progress.close()
     emit(report, verify_lines(report), as_json=as_json)
     if not report.ok:

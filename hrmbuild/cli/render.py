@@ -88,6 +88,7 @@ def freeze_lines(report: FreezeReport) -> list[str]:
     lines += [f"tokenizer     {manifest.tokenizer.sha256} ({manifest.tokenizer.vocab_size:,} entries)"]
     lines += [f"label         {manifest.label}", f"lineage       {manifest.lineage}"]
     lines += [f"left out      {manifest.left_out:,} pairs above --max-label"] if manifest.left_out else []
+    lines += [f"signed by     {report.signed_by}"] if report.signed_by else []
     return [*lines, f"manifest      {here(report.folder)}" + (" (unchanged)" if report.unchanged else "")]
 
 
@@ -111,7 +112,8 @@ def package_lines(report: PackageReport) -> list[str]:
     return [
         f"content_root  {manifest.content_root}",
         f"weights       {manifest.weights_sha256} ({manifest.dtype})",
-        f"files         {len(manifest.files) + 1}",
+        f"files         {len(manifest.files) + 1 + bool(report.signed_by)}",
+        f"signed by     {report.signed_by or 'nobody (--key signs)'}",
         f"package       {here(report.folder)}",
     ]
 
@@ -121,6 +123,8 @@ def verify_lines(report: VerifyReport) -> list[str]:
     lines = [f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.detail}" for check in report.checks]
     n_failed = sum(not check.ok for check in report.checks)
     verdict = "verify: ok" if report.ok else f"verify: {n_failed} of {len(report.checks)} checks failed"
+    answers = {True: "yes", False: "no", None: "not asked (--trust asks)"}
+    lines += ["", f"intact        {answers[report.intact]}", f"authentic     {answers[report.authentic]}"]
     return [*lines, verdict]
 
 

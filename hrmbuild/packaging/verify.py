@@ -8,10 +8,8 @@ in; the chain back to corpus and sources is joined in `pipelines.verify`.
 from __future__ import annotations
 
 import json
-import os
-import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -23,6 +21,7 @@ from hrmbuild.audit.manifest import canonical_problem
 from hrmbuild.audit.trust import Trust
 from hrmbuild.config.model import ModelConfig
 from hrmbuild.errors import HrmbuildError, InputError, raise_all
+from hrmbuild.files import entries_of
 from hrmbuild.fingerprint import hash_file, sha256_hex
 from hrmbuild.inference.load import load_package, read_json_object
 from hrmbuild.inference.stored_weights import StoredWeights
@@ -38,6 +37,10 @@ from hrmbuild.records.manifest import Manifest
 from hrmbuild.records.package import PackageManifest, Probe, package_content_root, self_digest
 
 _DTYPES = {"float32": "F32", "bfloat16": "BF16"}
+_OTHER_KINDS = {
+    "missing": "missing",
+    "hard link": "is a hard link: under its other name somebody could change it unseen (a plain copy is none)",
+}
 
 
 def read_package_manifest(folder: Path) -> PackageManifest:
@@ -67,7 +70,7 @@ class Present:
     """What stands in a folder; every regular file is hashed once."""
 
     kinds: dict[str, str]
-    """POSIX path -> `file`, `folder`, `symbolic link`, `special file`, `hard link`; links are never followed."""
+    """POSIX path -> what stands there, as `files.entries_of` says it."""
     hashes: dict[str, str]
     """SHA-256 of every regular file."""
     unreadable: dict[str, str]
@@ -76,7 +79,7 @@ class Present:
 
 def look_at(folder: Path) -> Present:
     """List and hash a folder."""
-    kinds = dict(_entries(folder))
+    kinds = dict(entries_of(folder))
     hashes: dict[str, str] = {}
     unreadable: dict[str, str] = {}
     for name, kind in kinds.items():
@@ -96,12 +99,14 @@ def check_files(folder: Path) -> None:
     Raises:
         InputError: `package.manifest_altered`, or `package.altered` with one error for each file.
     """
-    manifest = read_package_manifest(folder)
+    manifest, present = read_package_manifest(folder), look_at(folder)
+    # Under which other names a file is known does not matter here: it was hashed just now.
+    kinds = {name: "file" if kind == "hard link" else kind for name, kind in present.kinds.items()}
     raise_all([
         InputError("package.altered", f"{check.name}: {check.detail}", where=str(folder),
                    why="its answers would not be those of the model that was packaged",
                    fix="copy the package again, or run: hrmbuild verify on it")
-        for check in _file_checks(look_at(folder), manifest)
+        for check in _file_checks(replace(present, kinds=kinds), manifest)
         if not check.ok
     ])  # fmt: skip
 
@@ -142,32 +147,9 @@ def _file_checks(present: Present, manifest: PackageManifest) -> Iterator[Check]
     yield Check("no other file", not extra, f"extra: {named(extra)}" if extra else f"{len(present.kinds)} files")
 
 
-def _entries(folder: Path, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every entry below a folder by POSIX path, with what it is; links are named, never followed."""
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    for entry in entries:
-        status = entry.stat(follow_symlinks=False)
-        name = prefix + entry.name
-        if stat.S_ISDIR(status.st_mode):
-            yield name, "folder"
-            yield from _entries(Path(entry.path), name + "/")
-        else:
-            yield name, _kind(status)
-
-
-def _kind(status: os.stat_result) -> str:
-    if stat.S_ISLNK(status.st_mode):
-        return "symbolic link"
-    if not stat.S_ISREG(status.st_mode):
-        return "special file"
-    # A second name elsewhere could change the bytes after they were checked.
-    return "hard link" if status.st_nlink > 1 else "file"
-
-
 def _file_check(name: str, expected: str, present: Present) -> Check:
     kind = present.kinds.get(name, "missing")
-    wrong = [] if kind == "file" else [kind if kind == "missing" else f"is a {kind}"]
+    wrong = [] if kind == "file" else [_OTHER_KINDS.get(kind, f"is a {kind}")]
     if name in present.unreadable:
         wrong.append(f"cannot be read: {present.unreadable[name]}")
     elif name in present.hashes and present.hashes[name] != expected:

@@ -23,7 +23,9 @@ from hrmbuild.files import disk_errors, rename_folder
 from hrmbuild.pairs.environment import Templates
 from hrmbuild.pipelines.freeze_manifest import build_manifest, refused_files, source_entries
 from hrmbuild.pipelines.freeze_pack import Selection, ensure_salts, write_fixed_files, write_rejections, write_rows
+from hrmbuild.pipelines.freeze_signature import log_and_sign
 from hrmbuild.pipelines.identity import freeze_settings_sha256, ingest_identity, project_templates
+from hrmbuild.pipelines.keys import Ask, nobody, signing_key
 from hrmbuild.pipelines.manifests import all_manifests, folder_for, holds, restore, set_current
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.records.manifest import Manifest, SourceEntry
@@ -41,6 +43,8 @@ class FreezeReport:
     manifest: Manifest
     unchanged: bool
     """The same manifest stood there already, and every file of it."""
+    signed_by: str | None = None
+    """Fingerprint of the key; None: nobody was asked to sign."""
 
     @property
     def n_pairs(self) -> int:
@@ -65,25 +69,35 @@ class FreezeReport:
             "left_out": manifest.left_out,
             "lineage": manifest.lineage,
             "unchanged": self.unchanged,
+            "signed_by": self.signed_by,
         }
 
 
 def freeze(
-    project: Project, *, out: Path | None = None, max_label: str | None = None, progress: Progress | None = None
+    project: Project,
+    *,
+    out: Path | None = None,
+    max_label: str | None = None,
+    key: Path | None = None,
+    ask: Ask = nobody,
+    progress: Progress | None = None,
 ) -> FreezeReport:
     """Freeze the corpus.
 
     Args:
         out: folder of the manifest; absent: `manifests/<content_root[:12]>/`.
         max_label: pairs above this label stay out, and are counted.
+        key: private key to sign the manifest with; absent: it is not signed (and a signature that is there stays).
+        ask: asks for the key's passphrase.
 
     Raises:
         ConfigError: `freeze.undeclared`: an entry has no owner or licence; all of them at once.
-        UsageError: `freeze.unknown_label`; `freeze.exists`: `out` holds something else.
+        UsageError: `keys.*`; `freeze.unknown_label`; `freeze.exists`: `out` holds something else.
         InputError: `store.missing`, `store.locked`, `freeze.unsettled`, `freeze.stale_corpus`, `disk.*`.
         AnswerIsNoError: `freeze.no_train_pair`: nothing could be trained on.
     """
     shown = progress or SilentProgress()
+    signer = signing_key(key, ask=ask) if key is not None else None
     _check_declared(project)
     _check_label(project, max_label)
     templates = project_templates(project)
@@ -94,9 +108,10 @@ def freeze(
             manifest = _write_folder(project, folder, selection, templates, shown)
             final, unchanged = _publish(project, folder, manifest, out)
         corpus.record_freeze(manifest.content_root, max_label)
+    log_and_sign(project, final, manifest, signer=signer)
     if out is None:
         set_current(project, final)
-    return FreezeReport(final, manifest, unchanged)
+    return FreezeReport(final, manifest, unchanged, signer.fingerprint if signer else None)
 
 
 def is_frozen_as(project: Project, folder: Path) -> bool:

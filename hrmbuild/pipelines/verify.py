@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hrmbuild.audit.checks import Check, VerifyReport
+from hrmbuild.audit.log import LOG_NAME, read_log
+from hrmbuild.audit.manifest import SIGNATURE_NAME
+from hrmbuild.audit.manifest_signature import log_check
+from hrmbuild.audit.trust import TRUST_NAME, Trust, read_trust
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import HrmbuildError, InputError
+from hrmbuild.fingerprint import hash_file
+from hrmbuild.packaging.signature import read_signature
 from hrmbuild.packaging.verify import read_package_manifest, verify_package
 from hrmbuild.pairs.prompt import OPEN_BOOK
 from hrmbuild.pipelines.finished_run import read_finished_run
@@ -40,6 +47,7 @@ def verify(
     corpus: Path | None = None,
     sources: Path | None = None,
     deep: bool = False,
+    trust: Path | None = None,
     progress: Progress | None = None,
 ) -> VerifyReport:
     """Check whatever stands at `path`.
@@ -50,19 +58,31 @@ def verify(
         corpus: the corpus file to compare with; absent: the project's, where there is one.
         sources: the folder that source paths start at; absent: the project's.
         deep: also train the manifest's tokenizer again on the train split, and count every row's tokens again.
+        trust: a trust file: who signed is asked too. Absent: the project's `trust.yaml`, where there is one. No key is
+            ever taken from what is verified.
 
     Raises:
-        InputError: `verify.not_found`, `verify.unknown`.
+        InputError: `verify.not_found`, `verify.unknown`, `keys.unreadable`.
+        UsageError, ConfigError: `trust.*`, `config.*`: the trust file.
     """
     folder = path.parent if path.name == "manifest.json" and path.is_file() else path
     kind = recognise(folder)
-    chain = _Chain(project, corpus, sources, progress, deep=deep)
+    judge = _trust_for(trust, project, folder)
+    chain = _Chain(project, corpus, sources, progress, deep=deep, trust=judge)
     if kind == "manifest":
-        report = verify_manifest(folder, corpus=chain.corpus, sources=chain.sources, deep=deep, progress=progress)
+        report = verify_manifest(folder, corpus=chain.corpus, sources=chain.sources, deep=deep, trust=judge,
+                                 log=chain.log_of(folder), progress=progress)  # fmt: skip
         return replace(report, path=str(path))
     if kind == "run":
         return VerifyReport("run", str(path), (*verify_run_folder(folder), *chain.of_run(folder)))
-    return VerifyReport("package", str(path), (*verify_package(folder), *chain.of_package(folder)))
+    return VerifyReport("package", str(path), (*verify_package(folder, trust=judge), *chain.of_package(folder)))
+
+
+def _trust_for(path: Path | None, project: Project | None, folder: Path) -> Trust | None:
+    own = project.config_path.parent / TRUST_NAME if project is not None else None
+    chosen = path or (own if own is not None and own.is_file() else None)
+    today = datetime.now(UTC).date()
+    return None if chosen is None else read_trust(chosen, today=today, verified=folder)
 
 
 def recognise(folder: Path) -> str:
@@ -91,9 +111,9 @@ class _Chain:
 
     def __init__(
         self, project: Project | None, corpus: Path | None, sources: Path | None, progress: Progress | None,
-        *, deep: bool,
+        *, deep: bool, trust: Trust | None,
     ) -> None:  # fmt: skip
-        self._project, self._progress, self._deep = project, progress, deep
+        self._project, self._progress, self._deep, self._trust = project, progress, deep, trust
         own_corpus = project.corpus_path if project is not None and project.corpus_path.is_file() else None
         self.corpus = corpus or own_corpus
         self.sources = sources or (project.folder if project is not None else None)
@@ -107,7 +127,27 @@ class _Chain:
         if self._project is not None:
             yield self._run_of(self._project, manifest)
             yield _prompt_check(self._project, manifest)
+        yield from self._log_checks(folder, manifest)
         yield from self.of_corpus(manifest.corpus_manifest_sha256)
+
+    def log_of(self, folder: Path) -> Path | None:
+        """The log that must know an artifact: the project's, for what lies in the project."""
+        work = self._project.work if self._project is not None else None
+        return work / LOG_NAME if work is not None and folder.resolve().is_relative_to(work.resolve()) else None
+
+    def _log_checks(self, folder: Path, manifest: PackageManifest) -> Iterator[Check]:
+        """A package of a corpus that was not frozen here was made elsewhere: it is none of this log's business."""
+        path = self.log_of(folder)
+        log = read_log(path) if path is not None and path.exists() else None
+        if log is None or not log.knows("freeze", manifest.corpus_manifest_sha256):
+            return
+        try:
+            head = read_signature(folder).stated.get("log_head")
+        except InputError:
+            head = None
+        check = log_check(log, event="package", sha256=hash_file(folder / "manifest.json"), stated_head=head)
+        if check is not None:
+            yield check
 
     def of_run(self, folder: Path) -> Iterator[Check]:
         """The manifest and what is behind it."""
@@ -126,13 +166,15 @@ class _Chain:
             return
         yield Check("chain", True, f"to {found.name}" + (" and the sources" if self.sources else ""))
         try:
-            report = verify_manifest(found, corpus=self._matching_corpus(found), sources=self.sources,
-                                     deep=self._deep, progress=self._progress)  # fmt: skip
+            trust = self._trust if (found / SIGNATURE_NAME).is_file() else None
+            report = verify_manifest(found, corpus=self._matching_corpus(found), sources=self.sources, trust=trust,
+                                     deep=self._deep, log=self.log_of(found), progress=self._progress)  # fmt: skip
         except HrmbuildError as error:
             yield Check("corpus", False, f"{error.what} ({error.where})" if error.where else error.what)
             return
         for check in report.checks:
-            yield replace(check, name=f"corpus: {check.name}")
+            # Who froze the corpus is one more question about it here: it answers not for who made the model.
+            yield replace(check, name=f"corpus: {check.name}", about_who=False)
 
     def _matching_corpus(self, folder: Path) -> Path | None:
         """The corpus only where this manifest is the current one: later ingests change nothing for older ones."""

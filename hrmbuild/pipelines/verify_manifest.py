@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hrmbuild.audit.checks import Check, VerifyReport
+from hrmbuild.audit.log import read_log
 from hrmbuild.audit.manifest import (
     DIGEST_NAME,
     MANIFEST_NAME,
@@ -20,8 +21,11 @@ from hrmbuild.audit.manifest import (
     manifest_folder,
     parse_manifest,
 )
+from hrmbuild.audit.manifest_signature import log_check, manifest_signature_checks, read_manifest_signature
 from hrmbuild.audit.pack_checks import PackContents, check_pack, load_pack
+from hrmbuild.audit.trust import Trust
 from hrmbuild.errors import InputError
+from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.pipelines.corpus_checks import check_corpus
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.source_checks import check_sources
@@ -35,6 +39,8 @@ def verify_manifest(
     corpus: Path | None = None,
     sources: Path | None = None,
     deep: bool = False,
+    trust: Trust | None = None,
+    log: Path | None = None,
     progress: Progress | None = None,
 ) -> VerifyReport:
     """Check a manifest's folder.
@@ -44,6 +50,8 @@ def verify_manifest(
         corpus: the corpus file, to compare rows with.
         sources: the folder that source paths start at, to compare bytes and quotes with.
         deep: also train the tokenizer again and count the tokens of every row again.
+        trust: whose signature counts; absent: who froze it is not asked.
+        log: the log of the project that it was frozen in, where that is at hand.
 
     Raises:
         InputError: `manifest.missing`; `store.*` where the given corpus cannot be opened.
@@ -54,11 +62,15 @@ def verify_manifest(
         manifest = parse_manifest(data, where=str(folder / MANIFEST_NAME))
     except InputError as error:
         checks = [Check(MANIFEST_NAME, False, error.what), _digest_check(folder, data)]
+        if trust is not None:
+            checks.append(Check("signed by", False, "not to be told without a manifest", about_who=True))
         return VerifyReport("manifest", str(folder), tuple(checks))
     pack = load_pack(folder)
     checks = [_bytes_check(data), _digest_check(folder, data)]
     checks += check_pack(folder, manifest, pack)
     checks += check_tokenizer(folder, manifest, pack, deep=deep, progress=shown)
+    checks += manifest_signature_checks(folder, manifest, data, trust=trust)
+    checks += _log_checks(folder, data, log)
     checks += _outside(folder, manifest, pack, corpus=corpus, sources=sources, progress=shown)
     return VerifyReport("manifest", str(folder), tuple(checks))
 
@@ -71,6 +83,20 @@ def _bytes_check(data: bytes) -> Check:
 def _digest_check(folder: Path, data: bytes) -> Check:
     problem = digest_problem(folder, data)
     return Check(f"{MANIFEST_NAME} in {DIGEST_NAME}", problem is None, problem or "its SHA-256 is the one noted")
+
+
+def _log_checks(folder: Path, data: bytes, path: Path | None) -> Iterator[Check]:
+    if path is None:
+        return
+    try:
+        envelope = read_manifest_signature(folder)
+    except InputError:
+        envelope = None  # Said already, by the signature's own check.
+    head = envelope.statement["predicate"].get("log_head") if envelope is not None else None
+    log = read_log(path) if path.exists() else None
+    check = log_check(log, event="freeze", sha256=sha256_hex(data), stated_head=head)
+    if check is not None:
+        yield check
 
 
 def _outside(

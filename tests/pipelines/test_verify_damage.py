@@ -117,7 +117,7 @@ def test_a_tokenizer_that_learned_from_other_texts_is_found(frozen: Path) -> Non
 
 def test_a_link_to_a_folder_is_an_extra_file(frozen: Path, tmp_path: Path) -> None:
     (frozen / "more").symlink_to(tmp_path)
-    assert failed(verify_manifest(frozen)) == {"no extra file": "extra: more"}
+    assert failed(verify_manifest(frozen)) == {"no extra file": "extra: more (symbolic link)"}
 
 
 def test_names_that_no_disk_can_hold_are_unreadable(frozen: Path, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_missing_and_extra_files_are_named(folder: Path) -> None:
     (folder / "frozen" / "more" / "x").write_text("x")
     report = verify_manifest(folder / "frozen")
     bad = {check.name: check.detail for check in report.checks if not check.ok}
-    assert bad["file salts.parquet"] == "missing" and bad["no extra file"] == "extra: more/x, note.txt"
+    assert bad["file salts.parquet"] == "missing" and bad["no extra file"] == "extra: more (folder), more/x, note.txt"
     assert set(bad) == {"file salts.parquet", "no extra file", "roots"}
 
 
