@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hrmbuild.cli.keys import KeyOption, ask_secret
 from hrmbuild.cli.options import ConfigOption, SourcesOption, WorkOption, project_of
 from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit
 
@@ -55,6 +56,7 @@ def package(
         Path | None, typer.Argument(metavar="[RUN]", help="Default: the newest finished run.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="PKG", help="Default: packages/NAME.")] = None,
+    key: KeyOption = None,
     config: ConfigOption = None,
     sources: SourcesOption = None,
     work: WorkOption = None,
@@ -65,6 +67,7 @@ def package(
     from hrmbuild.pipelines.package import package as run
 
     progress = TerminalProgress()
-    report = run(project_of(config, sources, work), run=run_folder, out=out, progress=progress)
+    project = project_of(config, sources, work)
+    report = run(project, run=run_folder, out=out, key=key, ask=ask_secret, progress=progress)
     progress.close()
     emit(report, package_lines(report), as_json=as_json)
