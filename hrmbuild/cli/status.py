@@ -9,6 +9,7 @@ import typer
 
 from hrmbuild.cli.options import ConfigOption, WorkOption, project_of
 from hrmbuild.cli.output import JsonFlag, emit, table
+from hrmbuild.cli.render import here
 from hrmbuild.pipelines.progress import duration
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def status_lines(report: StatusReport) -> list[str]:
 
 
 def _run_lines(run: RunStatus) -> list[str]:
-    lines = [f"run           {run.run}" + (f" ({run.preset})" if run.preset else "")]
+    lines = [f"run           {here(Path(run.run))}" + (f" ({run.preset})" if run.preset else "")]
     lines += [f"state         {_STATES[run.state]}" + (f": {run.why}" if run.why else "")]
     share = f" ({run.step / run.total_steps:.1%})" if run.total_steps else ""
     age = f", the last one {duration(run.last_step_age_s)} ago" if run.last_step_age_s is not None else ""
@@ -73,7 +74,8 @@ def _run_lines(run: RunStatus) -> list[str]:
     lines += [f"checkpoint    {saved}"]
     lines += [f"time so far   {duration(run.elapsed_s)} in {_sessions(run)}"] if run.elapsed_s is not None else []
     cost = "no price is known; set hardware.usd_per_hour" if run.cost_usd is None else f"${run.cost_usd:,.2f}"
-    return [*lines, f"cost so far   {cost}", *_next(run)]
+    lines += [f"cost so far   {cost}"] if run.sessions else []
+    return [*lines, *_next(run)]
 
 
 def _steps(run: RunStatus) -> str:
@@ -100,5 +102,5 @@ def _sessions(run: RunStatus) -> str:
 
 def _next(run: RunStatus) -> list[str]:
     if run.state in ("interrupted", "dead", "failed"):
-        return ["", f"go on with: hrmbuild train --resume --out {run.run}"]
+        return ["", f"go on with: hrmbuild train --resume --out {here(Path(run.run))}"]
     return []

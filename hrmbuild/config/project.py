@@ -233,6 +233,8 @@ class TrainConfig(Settings):
     """The newest so many stay; an older one goes when the newer one is complete on the disk."""
     stop_on_spike: float | None = Field(default=None, gt=1)
     """Stop before an update whose loss is above this many times the median of the last 100 steps; absent: never."""
+    trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] | None = None
+    """Where metrics go besides `metrics.jsonl`; absent: nowhere, and nothing ever uses the network."""
 
 
 class GatesConfig(Settings):

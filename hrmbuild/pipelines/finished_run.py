@@ -24,9 +24,9 @@ from hrmbuild.model.digest import weights_sha256
 from hrmbuild.records.checkpoint import CheckpointState, is_intact
 from hrmbuild.records.run import RunRecord, RunResult, run_digest
 from hrmbuild.shards import shard_name, shard_names
-from hrmbuild.training.checkpoint import STATE_NAME
 from hrmbuild.training.metrics import read_metrics
 from hrmbuild.training.run_folder import RunFolder
+from hrmbuild.training.step_folders import STATE_NAME
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ class Plot:
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    wide: bool = False
 
 
 def plots(history: History) -> list[Plot]:
@@ -82,7 +81,7 @@ def _loss(history: History) -> Plot:
         from_zero=True,
     )
     rows = _curve_rows(curve) + [(f"{one.step:,} held out", f"{one.dev.loss:.4f}", "", "") for one in _some(found)]
-    return _plot(figure, rows, head=("step", "mean", "least", "greatest"), wide=True)
+    return _plot(figure, rows, head=("step", "mean", "least", "greatest"))
 
 
 def _exact(found: Sequence[Evaluated]) -> Plot:
@@ -131,6 +130,6 @@ def _some(points: Sequence[Any]) -> list[Any]:
     return [points[round(n * last / (TABLE_ROWS - 1))] for n in range(TABLE_ROWS)]
 
 
-def _plot(figure: Figure, rows: Sequence[tuple[str, ...]], *, head: tuple[str, ...], wide: bool = False) -> Plot:
+def _plot(figure: Figure, rows: Sequence[tuple[str, ...]], *, head: tuple[str, ...]) -> Plot:
     series = tuple({"name": line.name, "css": line.css} for line in figure.lines)
-    return Plot(figure.title, draw(figure), series, figure.describes, head, tuple(rows), wide)
+    return Plot(figure.title, draw(figure), series, figure.describes, head, tuple(rows))

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 640, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 12, 34
+WIDTH, HEIGHT = 560, 240
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 14, 12, 34
 _MOST_TICKS = 6
 
 
@@ -67,7 +67,7 @@ def axis(low: float, high: float) -> Axis:
         low, high = low - pad, high + pad
     rough = (high - low) / (_MOST_TICKS - 1)
     unit = 10.0 ** math.floor(math.log10(rough))
-    step = next(unit * n for n in (1, 2, 5, 10) if unit * n >= rough * 0.999)
+    step = next(unit * n for n in ((1, 2, 2.5, 5, 10) if unit >= 10 else (1, 2, 5, 10)) if unit * n >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return Axis(first * step, last * step, tuple(n * step for n in range(first, last + 1)))
 
@@ -78,7 +78,8 @@ def draw(figure: Figure) -> str:
     ys = [y for line in figure.lines for y in (*line.y, *line.low, *line.high)]
     across = _step_axis(max(xs))
     up = axis(0.0 if figure.from_zero else min(ys), figure.top or max(ys))
-    parts = [_ticks(across, up, percent=figure.percent), *(_series(line, across, up) for line in figure.lines)]
+    place = _Place(across, up)
+    parts = [_ticks(place, percent=figure.percent), *(_series(line, place) for line in figure.lines)]
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{figure.key}-t {figure.key}-d">'
         f'<title id="{figure.key}-t">{escape(figure.title)}</title>'
@@ -92,37 +93,44 @@ def _step_axis(last: float) -> Axis:
     return Axis(0.0, max(1.0, last), tuple(tick for tick in found.ticks if tick <= last and tick == int(tick)))
 
 
-def _x(across: Axis, value: float) -> float:
-    return _LEFT + across.share(value) * (WIDTH - _LEFT - _RIGHT)
+@dataclass(frozen=True)
+class _Place:
+    """From values to the view box."""
+
+    across: Axis
+    up: Axis
+
+    def x(self, value: float) -> float:
+        return _LEFT + self.across.share(value) * (WIDTH - _LEFT - _RIGHT)
+
+    def y(self, value: float) -> float:
+        return _TOP + (1 - self.up.share(value)) * (HEIGHT - _TOP - _BOTTOM)
+
+    def points(self, xs: Sequence[float], ys: Sequence[float]) -> list[str]:
+        return [f"{self.x(x):.1f} {self.y(y):.1f}" for x, y in zip(xs, ys, strict=True)]
 
 
-def _y(up: Axis, value: float) -> float:
-    return _TOP + (1 - up.share(value)) * (HEIGHT - _TOP - _BOTTOM)
-
-
-def _ticks(across: Axis, up: Axis, *, percent: bool) -> str:
+def _ticks(place: _Place, *, percent: bool) -> str:
     bottom, right = HEIGHT - _BOTTOM, WIDTH - _RIGHT
     parts = [f'<g aria-hidden="true"><path class="axis" d="M{_LEFT} {bottom}H{right}"/>']
-    for value in up.ticks:
-        y = _y(up, value)
+    for value in place.up.ticks:
+        y = place.y(value)
         label = f"{value:.0%}" if percent else short(value)
         parts.append(f'<path class="grid" d="M{_LEFT} {y:.1f}H{right}"/>')
         parts.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{label}</text>')
-    for value in across.ticks:
-        x = _x(across, value)
+    for value in place.across.ticks:
+        x = place.x(value)
         anchor = "end" if x > right - 16 else "middle"
         parts.append(f'<text x="{x:.1f}" y="{bottom + 17}" text-anchor="{anchor}">{short(value)}</text>')
     parts.append(f'<text x="{right}" y="{HEIGHT - 3}" text-anchor="end">step</text></g>')
     return "".join(parts)
 
 
-def _series(line: Line, across: Axis, up: Axis) -> str:
-    points = [f"{_x(across, x):.1f} {_y(up, y):.1f}" for x, y in zip(line.x, line.y, strict=True)]
-    band = ""
+def _series(line: Line, place: _Place) -> str:
+    points, band = place.points(line.x, line.y), ""
     if len(line.low) > 1:
-        above = [f"{_x(across, x):.1f} {_y(up, y):.1f}" for x, y in zip(line.x, line.high, strict=True)]
-        below = [f"{_x(across, x):.1f} {_y(up, y):.1f}" for x, y in zip(line.x, line.low, strict=True)]
-        band = f'<path class="band {line.css}" d="M{"L".join([*above, *reversed(below)])}Z"/>'
+        around = [*place.points(line.x, line.high), *reversed(place.points(line.x, line.low))]
+        band = f'<path class="band {line.css}" d="M{"L".join(around)}Z"/>'
     drawn = f'<path class="line {line.css}" d="M{"L".join(points)}"/>' if len(points) > 1 else ""
     return band + drawn + (_dots(line, points) if line.dots or len(points) == 1 else "")
 
@@ -138,7 +146,7 @@ def _dots(line: Line, points: Sequence[str]) -> str:
 
 
 def short(value: float) -> str:
-    """`0`, `0.25`, `1,500`, `20k`, `3M`, `2e-05`."""
+    """`0`, `0.25`, `0.0005`, `1,500`, `20k`, `3M`, `2e-05`."""
     size = abs(value)
     if size >= 1e6:
         return f"{value / 1e6:.4g}M"
@@ -146,4 +154,4 @@ def short(value: float) -> str:
         return f"{value / 1e3:.4g}k"
     if size >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.4g}" if size >= 1e-3 or value == 0 else f"{value:.1e}"
+    return f"{value:.4g}" if size >= 1e-4 or value == 0 else f"{value:.2g}"

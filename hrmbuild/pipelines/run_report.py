@@ -21,11 +21,11 @@ from hrmbuild.files import write_atomic
 from hrmbuild.pipelines.progress import duration
 from hrmbuild.pipelines.report_plots import plots, thinning
 from hrmbuild.records.run import RunRecord
-from hrmbuild.training.checkpoint import STATE_NAME, checkpoint_folders
 from hrmbuild.training.events import Chronicle, Session, now_utc, read_events
 from hrmbuild.training.history import History
 from hrmbuild.training.outlook import seconds_left
 from hrmbuild.training.run_folder import RunFolder
+from hrmbuild.training.step_folders import STATE_NAME, checkpoint_folders
 
 REFRESH_S = 30
 MOST_MESSAGES = 200
@@ -88,7 +88,7 @@ def _tiles(
     last = {name: float(history.column(name)[-1]) for name in ("step", "loss", "k", "lr", "elapsed_s")}
     rates = history.column("tokens_per_s")[-20:]
     found = {
-        "step": f"{last['step']:,.0f} of {record.config.steps:,}",
+        f"step of {record.config.steps:,}": f"{last['step']:,.0f}",
         "loss": f"{last['loss']:.4f}",
     }
     if history.evaluations:
@@ -114,7 +114,7 @@ def _facts(record: RunRecord) -> list[dict[str, Any]]:
         ("preset", f"{config.preset} ({config.model.arch}), {record.parameters:,} weights"),
         ("model", ", ".join(f"{key} {value}" for key, value in model.items())),
         ("pairs and tokens of an epoch", f"{record.train_pairs:,} pairs, {record.epoch_tokens:,} tokens"),
-        ("steps", f"{config.steps:,} of {config.batch_tokens:,} tokens in {config.bins} bins"),
+        ("steps", f"{config.steps:,} of {config.batch_tokens:,} tokens in {_counted(config.bins, 'bin')}"),
         (
             "learning rate",
             f"{config.learning_rate:g} after {config.warm_up_steps:,} steps, "
@@ -127,7 +127,11 @@ def _facts(record: RunRecord) -> list[dict[str, Any]]:
         ("lineage", record.lineage),
     ]
     where = [
-        ("device", f"{machine.ranks} x {machine.device}, {machine.threads} threads a rank, {machine.instruction_set}"),
+        (
+            "device",
+            f"{machine.ranks} x {machine.device}, {_counted(machine.threads, 'thread')} a rank, "
+            f"{machine.instruction_set}",
+        ),
         ("computes in", f"{config.dtype}, attention {machine.attention}, torch {machine.torch}"),
         ("hrmbuild", record.hrmbuild),
     ]
@@ -143,6 +147,10 @@ def _facts(record: RunRecord) -> list[dict[str, Any]]:
         {"title": "Machine", "rows": _rows(where)},
         {"title": "Roots (SHA-256)", "rows": _rows(roots, code=True)},
     ]
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def _rows(pairs: list[tuple[str, str]], *, code: bool = False) -> list[dict[str, Any]]:

@@ -16,12 +16,11 @@ from typing import Any, Literal
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError
 from hrmbuild.records.run import DevScore, RunRecord
-from hrmbuild.training.checkpoint import checkpoint_folders
 from hrmbuild.training.events import Chronicle, now_utc, read_events
 from hrmbuild.training.metrics import last_evaluation, read_tail
 from hrmbuild.training.outlook import seconds_left
-from hrmbuild.training.run_folder import RunFolder, is_locked
-from hrmbuild.training.watch import last_seen
+from hrmbuild.training.run_folder import RunFolder, is_locked, last_seen
+from hrmbuild.training.step_folders import checkpoint_folders
 
 State = Literal["running", "finished", "interrupted", "failed", "dead", "not_started"]
 RATE_LINES = 20

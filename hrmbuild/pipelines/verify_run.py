@@ -21,9 +21,9 @@ from hrmbuild.model.digest import weights_sha256
 from hrmbuild.records.checkpoint import CheckpointState, is_intact
 from hrmbuild.records.run import RunRecord, RunResult, run_digest
 from hrmbuild.shards import shard_names
-from hrmbuild.training.checkpoint import STATE_NAME, checkpoint_folders
 from hrmbuild.training.metrics import CHAIN_START, StepFacts, next_link, read_metrics
 from hrmbuild.training.run_folder import RunFolder
+from hrmbuild.training.step_folders import STATE_NAME, checkpoint_folders
 
 _KNOWN = {"run.json", "metrics.jsonl", "result.json", "lock", "checkpoints"}
 _FOR_PEOPLE = {"events.jsonl", "loss.svg", "report.html", "trackers"}

@@ -11,14 +11,18 @@ one.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from hrmbuild.config.flops import flops_per_token
 from hrmbuild.config.gpus import GpuType
 from hrmbuild.records.run import RunConfig
-from hrmbuild.tokens.batch import Int64s
-from hrmbuild.tokens.files import SplitTokens
 from hrmbuild.training.schedules import backprop_depth
+
+if TYPE_CHECKING:
+    from hrmbuild.tokens.batch import Int64s
+    from hrmbuild.tokens.files import SplitTokens
 
 
 def mfu(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tiny_run import config, train_in
 
-from hrmbuild.training.checkpoint import checkpoint_folders
+from hrmbuild.training.step_folders import checkpoint_folders
 
 
 def _spoil(folder: Path) -> None:
