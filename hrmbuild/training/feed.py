@@ -119,17 +119,19 @@ class Feed:
             epoch += 1
 
     def _build(self, epoch: int, bins: list[Int64s]) -> StepBatch:
-        own = self._ranks.share(bins)
-        device, dtype = self._ranks.device, self._config.dtype
-        micro = [
-            place(self._split, pairs, device=device, backend=self._backend, dtype=dtype) for pairs in own if len(pairs)
-        ]
-        if not micro:
+        shares = self._ranks.shares(bins)
+        if not all(
+            any(len(pairs) for pairs in share) for share in shares
+        ):  # Told by every rank: none waits for another.
             raise UsageError(
                 "train.corpus_too_small",
                 f"an epoch has fewer pairs than {self._ranks.count} ranks need",
                 fix="launch fewer ranks, or add sources",
             )
+        own, device, dtype = shares[self._ranks.index], self._ranks.device, self._config.dtype
+        micro = [
+            place(self._split, pairs, device=device, backend=self._backend, dtype=dtype) for pairs in own if len(pairs)
+        ]
         everything = np.concatenate(bins)
         return StepBatch(
             epoch=epoch,

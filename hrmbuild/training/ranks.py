@@ -72,8 +72,8 @@ class Ranks:
             return self._accelerator.prepare(model)
         return _shard(model.to(self.device), device=self.device, count=self.count)
 
-    def share(self, bins: Sequence[T]) -> Sequence[T]:
-        """This rank's bins of a step, consecutive.
+    def shares(self, bins: Sequence[T]) -> list[Sequence[T]]:
+        """The bins of a step by rank, consecutive ones for each.
 
         Raises:
             UsageError: the ranks do not divide the bins.
@@ -88,7 +88,7 @@ class Ranks:
                 why="every rank takes whole bins, so that any number of ranks sees the same batches",
                 fix=f"launch {nearest} ranks",
             )
-        return bins[self.index * each : (self.index + 1) * each]
+        return [bins[index * each : (index + 1) * each] for index in range(self.count)]
 
     def accumulate(self, module: torch.nn.Module, *, last: bool) -> AbstractContextManager[object]:
         """Around a micro-step: gradients are exchanged after the last one only."""
