@@ -10,7 +10,7 @@ DATA ?= ../shared/data
 CODE := hrmbuild tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-generate bench-arch chaos bundle wheel gpu-smoke clean
+.PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-generate bench-arch bench-package chaos bundle wheel gpu-smoke clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,6 +72,9 @@ bench-generate: install ## what `ask` generates a second, against transformers.g
 
 bench-arch: install ## HRM, Transformer and TRM at matched FLOPs on the example rules (half an hour, resumable)
 	$(BIN)/python tests/benchmarks/bench_arch.py
+
+bench-package: install ## a package of 2.4 GB (XL, drawn weights): made, signed, verified, within 6 GB (10 GB of disk, minutes)
+	$(BIN)/python tests/benchmarks/bench_package.py
 
 chaos: install ## kills at random moments, full disks (minutes)
 	$(BIN)/python -m pytest -m chaos

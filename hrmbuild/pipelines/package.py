@@ -57,8 +57,9 @@ CARD_PAIRS = 300
 """Dev pairs scored for the card: a share of 0.9 is known to about 3.5 points then."""
 PROBE_PROMPTS = 16
 WIDE = 1024
-"""From this width on a token costs a CPU a second: fewer questions are asked there, and the card says how many."""
-WIDE_CARD_PAIRS, WIDE_PROBE_PROMPTS, WIDE_PROBE_TOKENS = 12, 4, 12
+"""From this width on a token costs a CPU a second and its keys and values megabytes: the probe is smaller there, and
+without a GPU no dev pairs are asked, which the card says."""
+WIDE_PROBE_PROMPTS, WIDE_PROBE_TOKENS = 4, 12
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class PackageReport:
     folder: Path
     manifest: PackageManifest
     evaluation: Evaluation | None
-    """Scores on the card; None where the dev split is empty."""
+    """Scores on the card; None where the dev split is empty, or the model too wide for a machine without a GPU."""
     signed_by: str | None = None
     """Fingerprint of the key; None: it is not signed."""
 
@@ -174,7 +175,15 @@ def _contents(
         dtype=dtype,
         frozen_tokenizer=data,
         corpus_manifest=load_manifest_bytes(frozen),
-        facts=card_facts(finished, owner, manifest, evaluation=evaluation, n_test_scorings=tested, costs=costs),
+        facts=card_facts(
+            finished,
+            owner,
+            manifest,
+            evaluation=evaluation,
+            n_test_scorings=tested,
+            n_dev=len(pairs["dev"]),
+            costs=costs,
+        ),
         receipts=receipts_of(finished, evaluation, costs=costs),
         probe_prompts=prompts,
         prompt_template_sha256=manifest.prompt_template_sha256 or project_templates(project).sha256(OPEN_BOOK),
@@ -229,8 +238,8 @@ def _card_scores(
     shown: Progress,
 ) -> Evaluation | None:
     slow = model.config.hidden_size >= WIDE and model.lm_head.weight.device.type == "cpu"
-    chosen = drawn_pairs(pairs["dev"], n=WIDE_CARD_PAIRS if slow else CARD_PAIRS, seed=project.config.seed)
-    if not chosen:
+    chosen = drawn_pairs(pairs["dev"], n=CARD_PAIRS, seed=project.config.seed)
+    if not chosen or slow:
         return None
     shown.stage("score dev for the card", total=2 * len(chosen), unit="answers")
     return evaluate(model, tokenizer, chosen, baselines=baselines_from(pairs["train"]), advance=shown.advance)

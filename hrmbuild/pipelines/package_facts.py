@@ -29,6 +29,7 @@ def card_facts(
     *,
     evaluation: Evaluation | None,
     n_test_scorings: int,
+    n_dev: int,
     costs: Sequence[LedgerEntry] = (),
 ) -> CardFacts:
     """Everything on the card."""
@@ -37,7 +38,7 @@ def card_facts(
         training=_training(finished, costs),
         manifest=manifest,
         lineage=finished.record.lineage,
-        scores_of=_scores_of(evaluation, n_test_scorings),
+        scores_of=_scores_of(evaluation, n_test_scorings, n_dev=n_dev),
         scores=_scores(evaluation),
     )
 
@@ -91,8 +92,10 @@ def total_flops(finished: FinishedRun) -> float:
     return total
 
 
-def _scores_of(evaluation: Evaluation | None, n_test_scorings: int) -> str:
+def _scores_of(evaluation: Evaluation | None, n_test_scorings: int, *, n_dev: int) -> str:
     times = f"The test split had been scored {n_test_scorings} times in this project when this card was written."
+    if evaluation is None and n_dev:
+        return f"The machine that packaged has no GPU, so none of the {n_dev} dev pairs was asked. {times}"
     if evaluation is None:
         return f"The dev split of the corpus is empty, so nothing was scored. {times}"
     n = evaluation.overall.columns[MODEL].n
