@@ -36,6 +36,7 @@ from hrmbuild.pipelines.contenders import Opponent, opponents, training_flops
 from hrmbuild.pipelines.evaluation_html import check_target, write_report
 from hrmbuild.pipelines.evaluation_report import EvaluationReport, ModelCost, losses
 from hrmbuild.pipelines.frozen_corpus import frozen_folder, frozen_pairs
+from hrmbuild.pipelines.ledger import Ledger
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.rule_engine import ENGINE, find_rules, rule_engine
 from hrmbuild.pipelines.scorings import EXTRACTION, QUESTIONS, n_scorings, record_scoring
@@ -110,16 +111,20 @@ def evaluate_package(
     names = [*columns, *(one.contender.name for one in others)]
     rows = sorted({row for pair in asked.pairs for row in slice_names(pair)})
     check_requirements(clauses, rows=rows, columns=names, labels=labels)
-    loaded = load_package(folder)
+    loaded, ledger = load_package(folder), Ledger(project)
     seed = project.config.seed
-    evaluation, notes = _scored(
-        project, loaded, asked, train=pairs["train"], corpus=read_manifest(frozen), others=others, shown=shown
-    )
-    _record(project, manifest, asked, evaluation)
-    extraction = None
-    if request.extraction or needs_extraction(clauses):
-        extraction = _extracted(loaded, pairs, seed=seed, shown=shown)
-        _record_extraction(project, manifest, extraction)
+    device = loaded.model.lm_head.weight.device.type
+    with ledger.recorded(ledger.opened("eval", folder, preset=manifest.preset, device=device)) as entry:
+        evaluation, notes = _scored(
+            project, loaded, asked, train=pairs["train"], corpus=read_manifest(frozen), others=others, shown=shown
+        )
+        _record(project, manifest, asked, evaluation)
+        extraction = None
+        if request.extraction or needs_extraction(clauses):
+            extraction = _extracted(loaded, pairs, seed=seed, shown=shown)
+            _record_extraction(project, manifest, extraction)
+        if entry is not None:
+            entry.answers = len(evaluation.answered)
     corpus = manifest.corpus_content_root
     report = EvaluationReport(
         package=folder,
@@ -299,5 +304,5 @@ def _scored_package(manifest: PackageManifest) -> dict[str, str]:
     return {
         "corpus": manifest.corpus_content_root,
         "package": manifest.content_root,
-        "weights": manifest.weights_sha256,
+        "weights": manifest.trained_weights_sha256,
     }
