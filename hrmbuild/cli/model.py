@@ -56,6 +56,10 @@ def package(
         Path | None, typer.Argument(metavar="[RUN]", help="Default: the newest finished run.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="PKG", help="Default: packages/NAME.")] = None,
+    package_require: Annotated[
+        str | None,
+        typer.Option("--require", metavar="EXPR", help="As in eval: where it does not hold nothing is written."),
+    ] = None,
     key: KeyOption = None,
     config: ConfigOption = None,
     sources: SourcesOption = None,
@@ -68,6 +72,6 @@ def package(
 
     progress = TerminalProgress()
     project = project_of(config, sources, work)
-    report = run(project, run=run_folder, out=out, key=key, ask=ask_secret, progress=progress)
+    report = run(project, run=run_folder, out=out, key=key, ask=ask_secret, require=package_require, progress=progress)
     progress.close()
     emit(report, package_lines(report), as_json=as_json)

@@ -245,6 +245,14 @@ class GatesConfig(Settings):
     max_response_bytes: int = Field(default=8192, ge=1)
 
 
+class PackageConfig(Settings):
+    """What a package must be worth before it is written. It enters no hash of the corpus or the run."""
+
+    require: str | None = None
+    """Demands on the scores of the card, as in `eval --require`: `exact.low>=0.8, extraction<=0.01`. Where one does not
+    hold no package is written."""
+
+
 class HardwareConfig(Settings):
     """What the machine is and costs: for plans, bills and shares of the peak. It enters no hash, changes no weight."""
 
@@ -294,6 +302,7 @@ class ProjectConfig(Settings):
     train: TrainConfig = TrainConfig()
     hardware: HardwareConfig | None = None
     model: ModelCard | None = None
+    package: PackageConfig | None = None
 
     @field_validator("labels")
     @classmethod

@@ -72,8 +72,8 @@ class Verdict:
                 "holds": self.holds}  # fmt: skip
 
 
-def parse_requirements(text: str) -> tuple[Clause, ...]:
-    """Read an expression.
+def parse_requirements(text: str, *, where: str = "--require") -> tuple[Clause, ...]:
+    """Read an expression; `where` says in a message where it stands.
 
     Raises:
         UsageError: `eval.require_syntax`, naming every clause that cannot be read.
@@ -86,7 +86,7 @@ def parse_requirements(text: str) -> tuple[Clause, ...]:
         (bad if clause is None else clauses).append(part if clause is None else clause)
     if bad:
         told = ", ".join(repr(part) for part in bad)
-        raise UsageError("eval.require_syntax", f"this demand cannot be read: {told}", where="--require",
+        raise UsageError("eval.require_syntax", f"this demand cannot be read: {told}", where=where,
                          why=f"known are {', '.join(NAMES)}", fix=_FIX)  # fmt: skip
     return tuple(one for one in clauses if isinstance(one, Clause))
 

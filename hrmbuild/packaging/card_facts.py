@@ -29,6 +29,19 @@ class CardScore(Noun):
     """Other answers to the same questions, by name."""
 
 
+class CardScoring(Noun):
+    """One scoring of these weights that the project recorded."""
+
+    of: Words
+    """What was asked: `the test split`, a validator's file by its hash."""
+    n: int
+    found: Words
+    interval: Words
+    """95 % interval."""
+    losses: tuple[Words, ...] = ()
+    """Other answers that were ahead, by name."""
+
+
 class CardOwner(Noun):
     """What only the owner of the model can say."""
 
@@ -75,5 +88,11 @@ class CardFacts(Noun):
     scores_of: Words
     """Which pairs the scores are of, and how often the test split had been scored before."""
     scores: tuple[CardScore, ...] = Field(min_length=1)
+    losses: tuple[Words, ...] = ()
+    """Columns that are ahead of the model beyond the interval of the difference, and where."""
+    demands: tuple[Words, ...] = ()
+    """What had to hold for the package to be made, each with its figure."""
+    scorings: tuple[CardScoring, ...] = ()
+    """What `eval` recorded of these weights before, oldest first."""
     rounding: Words = "not measured"
     """What storing the weights cost; told when they are stored."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from hrmbuild.pipelines.contenders import Opponent, opponents, training_flops
 from hrmbuild.pipelines.evaluation_html import check_target, write_report
 from hrmbuild.pipelines.evaluation_report import EvaluationReport, ModelCost, losses
 from hrmbuild.pipelines.frozen_corpus import frozen_folder, frozen_pairs
-from hrmbuild.pipelines.ledger import Ledger
+from hrmbuild.pipelines.ledger import Ledger, OpenEntry
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.rule_engine import ENGINE, find_rules, rule_engine
 from hrmbuild.pipelines.scorings import EXTRACTION, QUESTIONS, n_scorings, record_scoring
@@ -111,20 +112,17 @@ def evaluate_package(
     names = [*columns, *(one.contender.name for one in others)]
     rows = sorted({row for pair in asked.pairs for row in slice_names(pair)})
     check_requirements(clauses, rows=rows, columns=names, labels=labels)
-    loaded, ledger = load_package(folder), Ledger(project)
-    seed = project.config.seed
-    device = loaded.model.lm_head.weight.device.type
-    with ledger.recorded(ledger.opened("eval", folder, preset=manifest.preset, device=device)) as entry:
+    loaded, seed = load_package(folder), project.config.seed
+    with _in_ledger(project, manifest, folder, loaded) as entry:
         evaluation, notes = _scored(
             project, loaded, asked, train=pairs["train"], corpus=read_manifest(frozen), others=others, shown=shown
         )
+        entry.answers = len(evaluation.answered)
         _record(project, manifest, asked, evaluation)
         extraction = None
         if request.extraction or needs_extraction(clauses):
             extraction = _extracted(loaded, pairs, seed=seed, shown=shown)
             _record_extraction(project, manifest, extraction)
-        if entry is not None:
-            entry.answers = len(evaluation.answered)
     corpus = manifest.corpus_content_root
     report = EvaluationReport(
         package=folder,
@@ -147,6 +145,14 @@ def evaluate_package(
         seconds=time.monotonic() - started_at_s,
     )
     return report if request.report is None else replace(report, written=write_report(report, request.report))
+
+
+def _in_ledger(
+    project: Project, manifest: PackageManifest, folder: Path, loaded: LoadedModel
+) -> AbstractContextManager[OpenEntry]:
+    ledger = Ledger(project)
+    device = loaded.model.lm_head.weight.device.type
+    return ledger.recorded(ledger.opened("eval", folder, preset=manifest.preset, device=device))
 
 
 def _checked(project: Project, request: EvaluationRequest) -> tuple[tuple[Clause, ...], str]:

@@ -97,7 +97,7 @@ def ingest_identity(project: Project, templates: Templates) -> dict[str, str]:
     return {"settings": settings, "templates": templates.tree_sha256(), "code": compiling_code_sha256()}
 
 
-_AFTER_FREEZE = frozenset({"train", "model", "hardware", "roles", "default_role"})
+_AFTER_FREEZE = frozenset({"train", "model", "package", "hardware", "roles", "default_role"})
 """Settings that no manifest depends on."""
 
 

@@ -21,6 +21,7 @@ from hrmbuild.config.presets import PRESETS
 from hrmbuild.errors import InputError
 from hrmbuild.evaluation.baselines import baselines_from
 from hrmbuild.evaluation.questions import drawn_pairs
+from hrmbuild.evaluation.requirements import Clause
 from hrmbuild.evaluation.scores import Evaluation, evaluate
 from hrmbuild.evaluation.tallies import MODEL
 from hrmbuild.fingerprint import sha256_hex
@@ -47,6 +48,7 @@ from hrmbuild.pipelines.identity import project_templates
 from hrmbuild.pipelines.keys import Ask, nobody, now, signing_key
 from hrmbuild.pipelines.ledger import Ledger
 from hrmbuild.pipelines.package_facts import card_facts, origin_of, receipts_of
+from hrmbuild.pipelines.package_scores import hold_demands, package_demands, scored_facts
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.scorings import n_scorings
 from hrmbuild.records.package import PackageManifest
@@ -100,6 +102,7 @@ def package(
     out: Path | None = None,
     key: Path | None = None,
     ask: Ask = nobody,
+    require: str | None = None,
     progress: Progress | None = None,
 ) -> PackageReport:
     """Package a finished run.
@@ -109,13 +112,16 @@ def package(
         out: the package's folder, which must not exist; absent: see `default_folder`.
         key: private key to sign it with; absent: it is not signed.
         ask: asks for the key's passphrase.
+        require: what must hold of the scores on the card, else nothing is written; absent: as the settings say.
 
     Raises:
         ConfigError: `package.card_incomplete`.
         UsageError: `package.no_run`, `package.run_unfinished`, `package.exists`, `keys.*`.
         InputError: the run, its manifest or the evidence pack is missing or altered; the disk is full.
+        AnswerIsNoError: `package.require_failed`.
     """
     shown = progress or SilentProgress()
+    clauses = package_demands(project, require)
     owner = card_owner(project.config.model.model_dump() if project.config.model else None)
     signing = Signing(signing_key(key, ask=ask), now()) if key is not None else None
     finished = read_finished_run(run or newest_run(project))
@@ -126,7 +132,9 @@ def package(
     ledger, templates = Ledger(project), asset_folder("templates") / "package"
     line = ledger.opened("package", folder, preset=finished.record.config.preset, device=_device(finished))
     with ledger.recorded(line) as entry:
-        contents, evaluation = _contents(project, finished, owner=owner, frozen=frozen, pairs=pairs, shown=shown)
+        contents, evaluation = _contents(
+            project, finished, owner=owner, frozen=frozen, pairs=pairs, clauses=clauses, shown=shown
+        )
         record = _logged(project, folder, signing)
         written = write_package(contents, folder, templates=templates, signing=signing, record=record)
         if entry is not None and evaluation is not None:
@@ -154,6 +162,7 @@ def _contents(
     owner: CardOwner,
     frozen: Path,
     pairs: dict[Split, list[Pair]],
+    clauses: tuple[Clause, ...],
     shown: Progress,
 ) -> tuple[PackageContents, Evaluation | None]:
     record, weights = finished.record, finished.averaged_weights()
@@ -164,11 +173,15 @@ def _contents(
     # The exact model is gone before the stored one is asked for the probe: two of them would not fit.
     model = model_from_state(record.config.model, weights, where=str(finished.checkpoint), device=_device(finished))
     evaluation = _card_scores(project, model, tokenizer, pairs=pairs, shown=shown)
+    verdicts = hold_demands(
+        clauses, model, tokenizer, pairs=pairs, evaluation=evaluation, seed=project.config.seed, shown=shown
+    )
     exact = first_logits(model, tokenizer, prompts) if dtype != "float32" else ()
     del model
     manifest = read_manifest(frozen)
     tested = n_scorings(project, corpus_content_root=manifest.content_root, split="test")
     costs = Ledger(project).of_run(finished.folder)
+    scored = scored_facts(project, finished.result.ema_sha256, evaluation, verdicts)
     contents = PackageContents(
         config=record.config.model,
         state=weights,
@@ -183,7 +196,7 @@ def _contents(
             n_test_scorings=tested,
             n_dev=len(pairs["dev"]),
             costs=costs,
-        ),
+        ).model_copy(update=scored),
         receipts=receipts_of(finished, evaluation, costs=costs),
         probe_prompts=prompts,
         prompt_template_sha256=manifest.prompt_template_sha256 or project_templates(project).sha256(OPEN_BOOK),
