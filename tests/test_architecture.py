@@ -51,6 +51,9 @@ LIBRARIES: dict[str, set[str]] = {
     "bm25s": {"retrieval"},
     "typer": {"cli"},
     "cryptography": {"audit"},
+    "tensorboard": {"training"},
+    "mlflow": {"training"},
+    "wandb": {"training"},
 }
 
 STAND_ALONE = "standalone_check.py"

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "hrmbuild/README.md", "docs/engineer.md", "docs/compliance.md", "docs/auditor.md", "Makefile")
-COMMANDS = ("init", "build", "ingest", "freeze", "train", "package", "verify", "ask", "eval")
+COMMANDS = ("init", "build", "ingest", "freeze", "train", "status", "package", "verify", "ask", "eval")
 TOP = "hrmbuild|templates|schemas|examples|docs|tests|\\.ci"
 
 

@@ -77,7 +77,8 @@ def test_a_run_leaves_its_record_metrics_checkpoints_plot_and_result(trained) ->
     project, report, messages = trained
     assert report.folder.parent == project.runs_folder
     names = {path.name for path in report.folder.iterdir()}
-    assert names == {"run.json", "metrics.jsonl", "checkpoints", "loss.svg", "result.json", "lock"}
+    written = {"run.json", "metrics.jsonl", "events.jsonl", "checkpoints", "loss.svg", "report.html", "result.json"}
+    assert names == written | {"lock"}
     record = json.loads((report.folder / "run.json").read_text())
     assert record["machine"] == {
         "device": "cpu", "ranks": 1, "threads": 1, "attention": "rows",
