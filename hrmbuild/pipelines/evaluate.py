@@ -18,7 +18,7 @@ from hrmbuild.config.gpus import hardware_for
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError, UsageError
 from hrmbuild.evaluation.baselines import Baseline, baselines_from
-from hrmbuild.evaluation.examples import examples_for_demo
+from hrmbuild.evaluation.examples import Example, examples_for_demo
 from hrmbuild.evaluation.extraction import CANARIES, Extraction, measure_extraction
 from hrmbuild.evaluation.questions import drawn_pairs
 from hrmbuild.evaluation.requirements import (
@@ -28,7 +28,7 @@ from hrmbuild.evaluation.requirements import (
     needs_extraction,
     parse_requirements,
 )
-from hrmbuild.evaluation.scores import TEXT_REMOVED, Answered, Evaluation, evaluate
+from hrmbuild.evaluation.scores import TEXT_REMOVED, Evaluation, evaluate
 from hrmbuild.evaluation.tallies import MODEL, slice_names
 from hrmbuild.inference.load import LoadedModel, load_package
 from hrmbuild.packaging.verify import check_files, read_package_manifest
@@ -112,7 +112,7 @@ def evaluate_package(
     names = [*columns, *(one.contender.name for one in others)]
     rows = sorted({row for pair in asked.pairs for row in slice_names(pair)})
     check_requirements(clauses, rows=rows, columns=names, labels=labels)
-    loaded, seed = load_package(folder), project.config.seed
+    loaded = load_package(folder)
     with _in_ledger(project, manifest, folder, loaded) as entry:
         evaluation, notes = _scored(
             project, loaded, asked, train=pairs["train"], corpus=read_manifest(frozen), others=others, shown=shown
@@ -121,7 +121,7 @@ def evaluate_package(
         _record(project, manifest, asked, evaluation)
         extraction = None
         if request.extraction or needs_extraction(clauses):
-            extraction = _extracted(loaded, pairs, seed=seed, shown=shown)
+            extraction = _extracted(loaded, pairs, seed=project.config.seed, shown=shown)
             _record_extraction(project, manifest, extraction)
     corpus = manifest.corpus_content_root
     report = EvaluationReport(
@@ -132,7 +132,7 @@ def evaluate_package(
         questions_sha256=asked.questions_sha256,
         n_held_out=asked.n_held_out,
         evaluation=evaluation,
-        examples=examples_for_demo(_showable(project, evaluation, show_label), request.show, seed=seed),
+        examples=_examples(project, manifest, evaluation, request, label=show_label),
         examples_label=show_label,
         n_scorings=n_scorings(
             project, corpus_content_root=corpus, split=asked.split, questions_sha256=asked.questions_sha256
@@ -237,10 +237,20 @@ def _extracted(loaded: LoadedModel, pairs: dict[Split, list[Pair]], *, seed: int
     )
 
 
-def _showable(project: Project, evaluation: Evaluation, label: str) -> list[Answered]:
-    """Answers whose question may be shown: its label is no higher than asked for, and it is no canary."""
+def _examples(
+    project: Project, manifest: PackageManifest, evaluation: Evaluation, request: EvaluationRequest, *, label: str
+) -> tuple[Example, ...]:
+    """Questions whose label is no higher than asked for, none of them a canary.
+
+    What a model says may come from anything that it was trained on: its words have the label of the model.
+    """
     allowed = project.config.labels[: project.config.labels.index(label) + 1]
-    return [one for one in evaluation.answered if one.pair.label in allowed and one.pair.stratum != CANARIES]
+    shown = [one for one in evaluation.answered if one.pair.label in allowed and one.pair.stratum != CANARIES]
+    drawn = examples_for_demo(shown, request.show, seed=project.config.seed)
+    if manifest.label in allowed:
+        return drawn
+    hidden = f"(not shown: the model's label is {manifest.label}, above {label})"
+    return tuple(replace(one, response=hidden) for one in drawn)
 
 
 def _models(

@@ -205,16 +205,12 @@ class Ledger:
         return tuple(self._folded())
 
     @contextmanager
-    def recorded(self, opened: Opened, *, run: Path | None = None, wanted: bool = True) -> Iterator[OpenEntry | None]:
+    def recorded(self, opened: Opened, *, run: Path | None = None) -> Iterator[OpenEntry]:
         """Around the work of one command: opened before, closed after, whatever ends it.
 
         Args:
             run: the run's folder, whose metrics say what was done.
-            wanted: False on ranks that write nothing; they get None.
         """
-        if not wanted:
-            yield None
-            return
         self.settle()
         lock = self._hold(opened.id)
         try:

@@ -137,7 +137,7 @@ def package(
         )
         record = _logged(project, folder, signing)
         written = write_package(contents, folder, templates=templates, signing=signing, record=record)
-        if entry is not None and evaluation is not None:
+        if evaluation is not None:
             entry.answers = evaluation.overall.columns[MODEL].n
     return PackageReport(folder, written, evaluation, signing.key.fingerprint if signing else None)
 
