@@ -44,7 +44,7 @@ class Setup:
     ranks: int = 1
     sharding: Sharding = "none"
     micro_batches: int = 1
-    """Of one rank in a step; from two on, sharded ranks keep whole gradients between them."""
+    """Of one rank in a step; from two on, whole gradients are kept between them."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Memory:
     logits: float
     """A chunk of logits, and the head's gradient, which is formed in the forward pass."""
     buckets: float
-    """DDP's copy of the gradients for the exchange."""
+    """DDP's copy of the gradients for the exchange; with one micro-batch a step the gradients lie in it."""
 
     @property
     def total(self) -> float:
@@ -134,7 +134,7 @@ def memory(config: ModelConfig, setup: Setup) -> Memory:
         compute_copy=_copy(config, setup, sharded=sharded),
         activations=setup.micro_tokens * activation_bytes_per_token(config, setup),
         logits=_logits(config, setup),
-        buckets=4 * n if setup.sharding == "ddp" and setup.ranks > 1 else 0,
+        buckets=4 * n if setup.sharding == "ddp" and setup.ranks > 1 and setup.micro_batches > 1 else 0,
     )
 
 

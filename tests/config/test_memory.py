@@ -183,7 +183,8 @@ def test_states_of_XL_are_those_that_arithmetic_gives() -> None:
     assert sharded.compute_copy == 2 * (n - head_and_embedding) + 4 * head_and_embedding
     twice = Setup(k=5, micro_tokens=12_288, row_tokens=545, ranks=8, sharding="fsdp", micro_batches=2)
     assert memory(config, twice).gradients == 4 * n + 4 * n / 8
-    assert memory(config, Setup(k=5, micro_tokens=1, row_tokens=1, ranks=8, sharding="ddp")).buckets == 4 * n
+    ddp = [Setup(k=5, micro_tokens=1, row_tokens=1, ranks=8, sharding="ddp", micro_batches=n) for n in (1, 2)]
+    assert [memory(config, setup).buckets for setup in ddp] == [0, 4 * n]
 
 
 def test_the_largest_micro_batch_fits_and_the_next_does_not() -> None:

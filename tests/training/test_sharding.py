@@ -89,6 +89,41 @@ def test_in_bfloat16_sharded_gradients_are_those_of_whole_models(steps: dict[int
     assert largest(sharded, whole) < 1e-5
 
 
+EVERY_CORE = """
+from hrmbuild.inference.generate import Limits, generate_ids
+
+
+def answers(model, step):
+    ids = generate_ids(model, [[1, 5, 9], [2, 7, 8, 30]], end_id=3, limits=Limits(max_new_tokens=6))
+    return {"exact": float(sum(map(sum, ids))), "n": 2}
+
+
+def results(folder):
+    for arch, dtype in (("hrm", "float32"), ("hrm", "bfloat16"), *((arch, "float32") for arch in others)):
+        model = MODEL.model_copy(update={"arch": arch})
+        settings = config(steps=6, batch_tokens=2048, bins=4, eval_every_steps=6, dtype=dtype, model=model)
+        for kind in ("ddp", "fsdp"):
+            result = train_in(folder / f"{arch}-{dtype}-{kind}", settings, sharding=kind, score=answers)
+            yield result.model_dump(mode="json", include={"loss", "dev", "ema_sha256"})
+
+
+others = ("transformer", "trm", "ut", "rins")
+found = list(results(folder))
+if Ranks(cpu=True).is_main:
+    print(__import__("json").dumps(found))
+"""
+
+
+@pytest.mark.slow
+def test_every_core_learns_the_same_whole_and_sharded_and_answers_while_it_learns(tmp_path: Path) -> None:
+    """Decoding too runs on gathered averages, which are gone again at the next step; bfloat16 is asked in float32."""
+    printed = launch(tmp_path / "a.py", f"folder = Path({str(tmp_path)!r})\n{EVERY_CORE}", ranks=2)
+    found = json.loads(printed)
+    assert len(found) == 12
+    for whole, sharded in zip(found[::2], found[1::2], strict=True):
+        assert sharded == whole and whole["dev"]["exact"] > 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 4])
 def test_a_step_gathers_and_reduces_each_part_once(steps: dict[int, Path], n: int) -> None:
