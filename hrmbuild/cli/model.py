@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from hrmbuild.cli.keys import KeyOption, ask_secret
-from hrmbuild.cli.options import ConfigOption, SourcesOption, WorkOption, project_of
-from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit
+from hrmbuild.cli.options import AcceptOption, ConfigOption, SourcesOption, WorkOption, project_of
+from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit, print_bytes, say_nothing
+from hrmbuild.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -19,6 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
+    context: typer.Context,
     manifest: Annotated[
         Path | None, typer.Option("--manifest", metavar="DIR", help="Default: the newest of the project.")
     ] = None,
@@ -28,10 +30,23 @@ def train(
     preset: Annotated[str | None, typer.Option("--preset", help="Size of the model, over the settings.")] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="RUN", help="Run folder; default: runs/NAME.")] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer updates, over the settings.")] = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option("--gpus", min=1, metavar="N", help="Ranks: GPUs, default all; without a GPU N CPU processes, 1."),
+    ] = None,
     arch: Annotated[str | None, typer.Option("--arch", help="hrm, or a baseline: transformer, trm, ut, rins.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest complete checkpoint.")] = False,
     init_from: Annotated[
         Path | None, typer.Option("--init-from", metavar="DIR", help="Start from a released HRM-Text folder.")
+    ] = None,
+    stop_on_spike: Annotated[
+        float | None,
+        typer.Option("--stop-on-spike", metavar="F", help="Stop at a loss above F times the median of 100 steps."),
+    ] = None,
+    accept_insufficient: AcceptOption = None,
+    tracker: Annotated[
+        list[str] | None,
+        typer.Option("--tracker", metavar="NAME", help="Also tell tensorboard, mlflow or wandb; may stand repeatedly."),
     ] = None,
     config: ConfigOption = None,
     sources: SourcesOption = None,
@@ -40,12 +55,26 @@ def train(
 ) -> None:
     """Train HRM-Text from scratch on a frozen corpus (freezes first where there is no manifest)."""
     from hrmbuild.cli.render import train_lines
+    from hrmbuild.pipelines.launch import group_of_this_process, launch
     from hrmbuild.pipelines.train import train as run
+    from hrmbuild.pipelines.train_settings import Flags
 
+    if stop_on_spike is not None and not stop_on_spike > 1:
+        raise UsageError("usage.arguments", "a spike is a loss above F times the usual one, so F is above 1",
+                         where=f"--stop-on-spike {stop_on_spike:g}", fix="for example --stop-on-spike 3")  # fmt: skip
     progress = TerminalProgress()
+    project = project_of(config, sources, work)
+    ended = launch(project, command=context.obj, gpus=gpus, flags=Flags(preset, steps, arch), progress=progress)
+    if ended is not None:
+        print_bytes(ended.stdout)
+        raise typer.Exit(ended.status)
+    group = group_of_this_process()
+    if group is not None and group.index > 0:
+        say_nothing()
     report = run(
-        project_of(config, sources, work), manifest=manifest, corpus=corpus, preset=preset, out=out, steps=steps,
-        arch=arch, resume=resume, init_from=init_from, progress=progress,
+        project, manifest=manifest, corpus=corpus, preset=preset, out=out, steps=steps, arch=arch, resume=resume,
+        init_from=init_from, stop_on_spike=stop_on_spike, trackers=tracker,
+        accept_insufficient=accept_insufficient, progress=progress,
     )  # fmt: skip
     progress.close()
     emit(report, train_lines(report), as_json=as_json)
