@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
     """Run one command line and return its exit status; never raises for a user's mistake."""
     as_json = "--json" in arguments
     try:
-        status = app(args=arguments, standalone_mode=False, prog_name="hrmbuild")
+        status = app(args=arguments, standalone_mode=False, prog_name="hrmbuild", obj=list(arguments))
     except HrmbuildError as error:
         if not error.quiet:
             _report(error.as_dict(), text=str(error), as_json=as_json)
