@@ -12,7 +12,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "hrmbuild/README.md", "docs/engineer.md", "docs/compliance.md", "docs/auditor.md", "Makefile")
-COMMANDS = ("init", "build", "ingest", "freeze", "train", "status", "package", "verify", "ask", "eval")
+COMMANDS = (
+    *("init", "doctor", "build", "ingest", "freeze", "plan", "train", "status", "ledger", "package", "verify"),
+    *("ask", "eval"),
+)
 TOP = "hrmbuild|templates|schemas|examples|docs|tests|\\.ci"
 
 
