@@ -21,6 +21,7 @@ from hrmbuild.pipelines.manifests import current_manifest
 from hrmbuild.pipelines.progress import Progress
 from hrmbuild.records.manifest import Manifest
 from hrmbuild.records.pair import SPLITS, Split
+from hrmbuild.records.token_files import TokenFiles
 from hrmbuild.tokens.files import TokenData, TokenRow, folder_name, open_token_files, write_token_files
 from hrmbuild.tokens.tokenizer import TextTokenizer, load_tokenizer
 
@@ -92,27 +93,33 @@ def _check_corpus(folder: Path, manifest: Manifest, *, corpus: Path) -> None:
 
 def token_data(project: Project, frozen: FrozenCorpus, *, progress: Progress) -> TokenData:
     """The corpus as token files under `token-files/`: opened where they are good, else written."""
-    manifest, tokenizer = frozen.manifest, frozen.tokenizer
-    root, digest = manifest.content_root, tokenizer.sha256
+    root, digest = frozen.manifest.content_root, frozen.tokenizer.sha256
     folder = project.work / "token-files" / folder_name(root, digest)
     if folder.is_dir():
         try:
             return open_token_files(folder, content_root=root, tokenizer_sha256=digest)
         except InputError as error:
             progress.message(f"{error.where}: {error.what}; the token files are written again from the manifest")
+    encode_into(folder, frozen, progress=progress)
+    return open_token_files(folder, content_root=root, tokenizer_sha256=digest)
+
+
+def encode_into(folder: Path, frozen: FrozenCorpus, *, progress: Progress) -> TokenFiles:
+    """Write the token files of a frozen corpus; `folder` is complete or absent, and replaced."""
+    manifest = frozen.manifest
     progress.stage("encode", total=sum(count.pairs for count in manifest.splits.values()), unit="pairs")
-    write_token_files(
-        {split: _token_rows(frozen.folder, split) for split in SPLITS},
-        tokenizer,
-        content_root=root,
+    return write_token_files(
+        {split: token_rows(frozen.folder, split) for split in SPLITS},
+        frozen.tokenizer,
+        content_root=manifest.content_root,
         sources=[entry.source.sha256 for entry in manifest.sources],
         folder=folder,
         on_pairs=progress.advance,
     )
-    return open_token_files(folder, content_root=root, tokenizer_sha256=digest)
 
 
-def _token_rows(folder: Path, split: Split) -> Iterator[TokenRow]:
+def token_rows(folder: Path, split: Split) -> Iterator[TokenRow]:
+    """What the token files take from the evidence pack, ordered by id, a few thousand pairs in memory."""
     for row in read_rows(folder, split):
         source = row["occurrences"][0]["source_sha256"]
         yield TokenRow(row["id"], source, row["condition"], row["instruction"], row["response"])

@@ -20,7 +20,7 @@ from hrmbuild.records.manifest import Manifest
 from hrmbuild.records.run import MixStratum, RunMix
 from hrmbuild.tokens.batch import Int64s
 from hrmbuild.tokens.files import TokenData
-from hrmbuild.tokens.mix import MILLION, EpochMix, MixKey
+from hrmbuild.tokens.mix import MILLION, EpochMix, MixKey, Repeats
 
 _WHERE = "hrmbuild.yaml: train.mix"
 
@@ -75,16 +75,23 @@ def resolve_mix(mix: MixConfig, stock: SourceStock) -> RunMix:
     return resolved
 
 
-def epoch_mix(resolved: RunMix, stock: SourceStock, data: TokenData, slots: Int64s, *, seed: int) -> EpochMix:
-    """The draw of a run's epochs."""
-    key = MixKey(data.files.content_root, data.files.tokenizer_sha256, seed)
-    return EpochMix(
-        key,
-        data.splits["train"].source_numbers,
-        trained=slots > 0,
-        showings=showings(resolved, stock),
-        sources=data.files.sources,
-    )
+def source_repeats(manifest: Manifest) -> dict[str, int]:
+    """Repeats above one, by the hash of the file, as the manifest holds them."""
+    found = {entry.source.sha256: entry.source.repeat or 1 for entry in manifest.sources}
+    return {sha256: repeat for sha256, repeat in sorted(found.items()) if repeat > 1}
+
+
+def run_repeats(manifest: Manifest, data: TokenData, slots: Int64s, *, mix: RunMix | None, seed: int) -> Repeats:
+    """How often each pair of the train split stands in an epoch of a run."""
+    numbers, sources = data.splits["train"].source_numbers, data.files.sources
+    if mix is not None:
+        key = MixKey(data.files.content_root, data.files.tokenizer_sha256, seed)
+        shown = showings(mix, source_stock(manifest, data, slots))
+        return EpochMix(key, numbers, trained=slots > 0, showings=shown, sources=sources)
+    by_source = source_repeats(manifest)
+    if not by_source:
+        return None
+    return np.array([by_source.get(sha256, 1) for sha256 in sources], dtype=np.int64)[numbers]
 
 
 def showings(resolved: RunMix, stock: SourceStock) -> Int64s:

@@ -17,9 +17,11 @@ from hrmbuild.config.project import TrainConfig
 from hrmbuild.errors import AnswerIsNoError, UsageError
 from hrmbuild.fingerprint import hash_value
 from hrmbuild.pipelines.train_corpus import FrozenCorpus
-from hrmbuild.records.run import RunConfig
+from hrmbuild.pipelines.train_mix import resolve_mix, run_repeats, source_repeats, source_stock
+from hrmbuild.records.run import RunConfig, RunMix
 from hrmbuild.tokens.batch import Int64s
 from hrmbuild.tokens.files import TokenData
+from hrmbuild.tokens.mix import Repeats, repeats_in
 from hrmbuild.tokens.plan import EpochPlan, PlanKey, StepShape, epoch_plan, step_shape
 from hrmbuild.training.feed import trained_slots
 from hrmbuild.training.schedules import ema_decay, warm_up_steps
@@ -52,19 +54,22 @@ class Flags:
 class Epoch:
     """What an epoch of a run holds."""
 
-    repeats: Int64s | None
-    """[n_pairs of train]; None: every pair once."""
+    repeats: Repeats
+    """How often each pair of the train split stands in an epoch."""
     repeats_by_source: dict[str, int]
+    """Of the sources' own; a mix multiplies them by its own."""
     n_pairs: int
     """Pairs that are trained on."""
     n_tokens: int
-    """Slots they fill, repeats counted."""
+    """Slots that the first epoch fills, repeats counted."""
     n_steps: int
     """Steps of the first epoch."""
     too_long: dict[str, int]
     """Pairs over the context by source path."""
     shape: StepShape
     """How a step is cut."""
+    mix: RunMix | None = None
+    """What weights, caps and repeats of strata came to."""
 
 
 def train_settings(project: Project, flags: Flags) -> TrainConfig:
@@ -136,17 +141,19 @@ def plan_epoch(frozen: FrozenCorpus, data: TokenData, settings: TrainConfig, *, 
 
     Raises:
         AnswerIsNoError: `train.too_long_for_context`: more than 1 % of the pairs; `train.nothing_fits`.
-        UsageError: `train.batch_too_small`: a pair is longer than a bin.
+        UsageError: `train.batch_too_small`: a pair is longer than a bin; `train.mix_*`: see `pipelines.train_mix`.
     """
     preset, train = PRESETS[settings.preset], data.splits["train"]
     slots = trained_slots(train, preset.context_tokens)
     too_long = _too_long(frozen, data, slots)
     _check_too_long(too_long, n_pairs=train.n_pairs, preset=preset)
-    by_source = _repeats_by_source(frozen)
-    repeats = _repeats(by_source, data)
-    plan = _first_epoch(frozen, slots, repeats, seed=settings.seed, shape=shape)
-    counted = slots if repeats is None else slots * repeats
-    return Epoch(repeats, by_source, int((slots > 0).sum()), int(counted.sum()), plan.n_steps, too_long, shape)
+    by_source = source_repeats(frozen.manifest)
+    mix = resolve_mix(settings.mix, source_stock(frozen.manifest, data, slots)) if settings.mix else None
+    repeats = run_repeats(frozen.manifest, data, slots, mix=mix, seed=settings.seed)
+    first = repeats_in(repeats, 0)
+    plan = _first_epoch(frozen, slots, first, seed=settings.seed, shape=shape)
+    n_tokens = int((slots if first is None else slots * first).sum())
+    return Epoch(repeats, by_source, int((slots > 0).sum()), n_tokens, plan.n_steps, too_long, shape, mix)
 
 
 def _too_long(frozen: FrozenCorpus, data: TokenData, slots: Int64s) -> dict[str, int]:
@@ -170,19 +177,6 @@ def _check_too_long(too_long: dict[str, int], *, n_pairs: int, preset: Preset) -
         fix=(f"take a preset with a longer context ({', '.join(larger[:3])}), " if larger else "")
         + "or show shorter texts with the questions; up to 1 % is left out and counted",
     )
-
-
-def _repeats_by_source(frozen: FrozenCorpus) -> dict[str, int]:
-    """Repeats above one, by the hash of the file, as the manifest holds them."""
-    found = {entry.source.sha256: entry.source.repeat or 1 for entry in frozen.manifest.sources}
-    return {sha: repeat for sha, repeat in sorted(found.items()) if repeat > 1}
-
-
-def _repeats(by_source: dict[str, int], data: TokenData) -> Int64s | None:
-    if not by_source:
-        return None
-    by_number = np.array([by_source.get(sha, 1) for sha in data.files.sources], dtype=np.int64)
-    return by_number[data.splits["train"].source_numbers]
 
 
 def _first_epoch(
@@ -230,5 +224,6 @@ def resolve(
         checkpoint_every_steps=settings.checkpoint_every_steps or -(-steps // CHECKPOINTS_A_RUN),
         keep_checkpoints=settings.keep_checkpoints,
         repeats=epoch.repeats_by_source,
+        mix=epoch.mix,
         init_weights_sha256=init_sha256,
     )

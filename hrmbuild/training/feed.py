@@ -20,6 +20,7 @@ from hrmbuild.model.layout import PackLayout, build_layout
 from hrmbuild.records.run import RunConfig
 from hrmbuild.tokens.batch import Int64s, build_batch, step_digest
 from hrmbuild.tokens.files import SplitTokens
+from hrmbuild.tokens.mix import Repeats, repeats_in
 from hrmbuild.tokens.plan import EpochPlan, PlanKey, StepShape, epoch_plan
 from hrmbuild.training.machine import DTYPES
 from hrmbuild.training.ranks import Ranks
@@ -68,21 +69,24 @@ def trained_slots(split: SplitTokens, context_tokens: int) -> Int64s:
     return np.where(whole <= context_tokens, split.slots, 0)
 
 
+def run_plan(config: RunConfig, slots: Int64s, *, repeats: Repeats, epoch: int) -> EpochPlan:
+    """The plan of an epoch of a run: nothing else decides what a step trains on."""
+    key = PlanKey(config.content_root, config.tokenizer_sha256, config.seed, epoch)
+    shape = StepShape(config.bins, config.batch_tokens // config.bins)
+    return epoch_plan(key, slots, shape=shape, repeats=repeats_in(repeats, epoch))
+
+
 class Feed:
     """The steps of a run, from any step on."""
 
-    def __init__(
-        self, split: SplitTokens, config: RunConfig, *, repeats: Int64s | None, ranks: Ranks, backend: str
-    ) -> None:
+    def __init__(self, split: SplitTokens, config: RunConfig, *, repeats: Repeats, ranks: Ranks, backend: str) -> None:
         self._split, self._config, self._repeats, self._ranks = split, config, repeats, ranks
         self._backend = AttentionBackend(backend)
         self._slots = trained_slots(split, config.model.context_tokens)
-        self._shape = StepShape(config.bins, config.batch_tokens // config.bins)
 
     def plan(self, epoch: int) -> EpochPlan:
         """The plan of an epoch."""
-        key = PlanKey(self._config.content_root, self._config.tokenizer_sha256, self._config.seed, epoch)
-        return epoch_plan(key, self._slots, shape=self._shape, repeats=self._repeats)
+        return run_plan(self._config, self._slots, repeats=self._repeats, epoch=epoch)
 
     def steps(self, first: int) -> Iterator[StepBatch]:
         """Steps `first` (updates done before it) to the last; on a GPU each is built while the one before is computed.

@@ -21,8 +21,8 @@ from hrmbuild.errors import HrmbuildError
 from hrmbuild.model.attention import AttentionBackend
 from hrmbuild.model.language_model import LanguageModel
 from hrmbuild.records.run import DevScore, Machine, RunConfig, RunResult
-from hrmbuild.tokens.batch import Int64s
 from hrmbuild.tokens.files import TokenData
+from hrmbuild.tokens.mix import Repeats
 from hrmbuild.training.agreement import any_of_each, on_main, raise_together
 from hrmbuild.training.checkpoint import SavedFacts, newest_checkpoint, read_state
 from hrmbuild.training.dev_loss import dev_loss, dev_pairs
@@ -58,8 +58,8 @@ class Run:
     folder: RunFolder
     ranks: Ranks
     machine: Machine
-    repeats: Int64s | None
-    """[n_pairs of train] how often a pair stands in an epoch; None: once each."""
+    repeats: Repeats
+    """How often each pair of the train split stands in an epoch."""
     score: Score | None
     report: Report
     watching: Watching = NOT_WATCHED
