@@ -1,4 +1,4 @@
-"""`eval`: how good a package is on what it never saw, and whether that is good enough."""
+"""`eval` and `canaries`: how good a package is on what it never saw, and how much of what it saw can be drawn out."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _NO = 1
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
     app.command(name="eval")(evaluate)
+    app.command()(canaries)
 
 
 def evaluate(
@@ -65,3 +66,22 @@ def evaluate(
     emit(report, evaluation_lines(report, kinds=kinds), as_json=as_json)
     if not report.holds:
         raise typer.Exit(_NO)
+
+
+def canaries(
+    path: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Where to write them, among the sources.")],
+    n: Annotated[int, typer.Option("--n", min=1, max=1000, help="How many.")] = 10,
+    label: Annotated[str | None, typer.Option("--label", metavar="L", help="Default: the project's highest.")] = None,
+    repeat: Annotated[int, typer.Option("--repeat", min=1, help="How often an epoch shows each.")] = 1,
+    config: ConfigOption = None,
+    sources: SourcesOption = None,
+    work: WorkOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Drawn numbers to plant in a corpus: `eval --extraction` then says how far they stand out in the model."""
+    from hrmbuild.pipelines.canaries import write_canaries
+
+    project = project_of(config, sources, work)
+    report = write_canaries(project, path, n=n, label=label or project.config.labels[-1], repeat=repeat)
+    lines = [f"{report.n} canaries in {report.path}; declare them under sources: in {project.config_path.name}:", ""]
+    emit(report, [*lines, *report.entry], as_json=as_json)

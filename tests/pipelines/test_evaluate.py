@@ -114,6 +114,7 @@ def test_texts_above_the_asked_label_stand_nowhere(packaged: Packaged, tmp_path:
     assert "Who signed?" not in shown and "It costs 5 EUR" not in shown
     high = evaluate_package(packaged.project, asked(questions=path, show=9, show_label="internal", report=page))
     assert len(high.examples) == 2
+    assert all("not shown: the model's label is confidential" in one.response for one in high.examples)
     assert "Who signed?" in page.read_text("utf-8") and "It costs 5 EUR" not in page.read_text("utf-8")
     with pytest.raises(UsageError):
         evaluate_package(packaged.project, asked(show_label="secret"))
