@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from hrmbuild import __version__
-from hrmbuild.cli import ask, corpus, evaluate, keys, model, plan, project, status
+from hrmbuild.cli import ask, corpus, evaluate, keys, model, plan, project, serve, status
 from hrmbuild.cli.output import print_json, write_every_letter
 from hrmbuild.errors import HrmbuildError, UsageError
 
@@ -35,6 +35,7 @@ corpus.register(app)
 keys.register(app)
 model.register(app)
 ask.register(app)
+serve.register(app)
 evaluate.register(app)
 plan.register(app)
 status.register(app)
