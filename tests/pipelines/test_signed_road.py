@@ -1,0 +1,326 @@
+"""From freeze to verify with keys: who signed is asked apart from what is intact, and the log knows what was made."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from packaged_project import Packaged, copy_packaged
+from small_project import write_project
+
+from hrmbuild.audit.keys import new_key
+from hrmbuild.audit.log import append, read_log
+from hrmbuild.config.loading import Project, load_project
+from hrmbuild.errors import InputError, UsageError
+from hrmbuild.fingerprint import canonical_json, draw_below, draw_one, sha256_hex
+from hrmbuild.pipelines.freeze import freeze
+from hrmbuild.pipelines.ingest import ingest
+from hrmbuild.pipelines.package import package
+from hrmbuild.pipelines.verify import verify
+
+TOMORROW = (date.today() + timedelta(days=2)).isoformat()
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A project whose manifest is signed, and the trust file of who verifies."""
+
+    project: Project
+    manifest: Path
+    trust: Path
+
+    def failures(self) -> dict[str, str]:
+        report = verify(self.manifest, project=self.project, trust=self.trust)
+        return {check.name: check.detail for check in report.checks if not check.ok}
+
+
+def trust_file(folder: Path, *, role: str, extra: str = "", start: str = "2020-01-01") -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / "trust.yaml"
+    entry = f"person: Ines, roles: [{role}], public_key: ines.public.pem, valid_from: {start}{extra}"
+    path.write_text(f"keys:\n  - {{{entry}}}\n", "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def frozen_once(tmp_path_factory: pytest.TempPathFactory) -> Frozen:
+    place = tmp_path_factory.mktemp("signed")
+    project = write_project(place / "project")
+    key = new_key("ines", place / "own").private
+    ingest(project)
+    folder = freeze(project, key=key).folder
+    return Frozen(project, folder, trust_file(place / "own", role="ingester"))
+
+
+@pytest.fixture
+def frozen(frozen_once: Frozen, tmp_path: Path) -> Frozen:
+    shutil.copytree(frozen_once.project.work, tmp_path / "project")
+    shutil.copytree(frozen_once.trust.parent, tmp_path / "own")
+    project = load_project(tmp_path / "project" / "hrmbuild.yaml")
+    return Frozen(project, project.manifests_folder / frozen_once.manifest.name, tmp_path / "own" / "trust.yaml")
+
+
+def test_a_signed_freeze_is_intact_and_authentic(frozen_once: Frozen) -> None:
+    report = verify(frozen_once.manifest, project=frozen_once.project, trust=frozen_once.trust)
+    assert (report.ok, report.intact, report.authentic) == (True, True, True)
+    assert {"log", "signed by", "manifest.dsse.json"} <= {check.name for check in report.checks}
+    assert verify(frozen_once.manifest, project=frozen_once.project).authentic is None
+
+
+def test_without_its_project_a_manifest_is_judged_by_the_trust_file_alone(frozen: Frozen, tmp_path: Path) -> None:
+    alone = shutil.copytree(frozen.manifest, tmp_path / "alone")
+    report = verify(alone, trust=frozen.trust)
+    assert (report.intact, report.authentic) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"role": "packager"}, "not as ingester"),
+        ({"role": "ingester", "start": TOMORROW}, "not yet valid"),
+        ({"role": "ingester", "extra": ", valid_until: 2020-02-02"}, "had expired"),
+        ({"role": "ingester", "extra": ", revoked_at: 2020-02-02"}, "was revoked"),
+    ],
+)
+def test_a_key_that_may_not_sign_is_named_and_nothing_else_fails(frozen: Frozen, options: dict, told: str) -> None:
+    trust_file(frozen.trust.parent, **options)
+    failures = frozen.failures()
+    assert failures.keys() == {"signed by"} and told in failures["signed by"] and "Ines" in failures["signed by"]
+
+
+def test_freezing_again_signs_nothing_again_and_another_key_replaces_the_signature(frozen: Frozen) -> None:
+    signature, log = frozen.manifest / "manifest.dsse.json", frozen.project.work / "log.jsonl"
+    before = (signature.read_bytes(), log.read_bytes())
+    own = frozen.trust.parent
+    again = freeze(frozen.project, key=own / "ines.private.pem")
+    assert again.unchanged and (signature.read_bytes(), log.read_bytes()) == before
+    freeze(frozen.project)
+    assert (signature.read_bytes(), log.read_bytes()) == before
+    freeze(frozen.project, key=new_key("bob", own).private)
+    assert "does not list" in frozen.failures()["signed by"] and log.read_bytes() == before[1]
+
+
+def test_an_unsigned_manifest_is_not_authentic_where_somebody_asks(frozen: Frozen) -> None:
+    (frozen.manifest / "manifest.dsse.json").unlink()
+    assert frozen.failures() == {"signed by": "nobody: there is no manifest.dsse.json"}
+    assert verify(frozen.manifest, project=frozen.project).ok
+
+
+def test_the_projects_own_trust_file_is_taken_and_one_inside_the_artifact_refused(frozen: Frozen) -> None:
+    for path in (frozen.trust, frozen.trust.with_name("ines.public.pem")):
+        shutil.copy(path, frozen.project.work)
+    assert verify(frozen.manifest, project=frozen.project).authentic is True
+    shutil.copy(frozen.trust, frozen.manifest)
+    with pytest.raises(UsageError) as caught:
+        verify(frozen.manifest, trust=frozen.manifest / "trust.yaml")
+    assert caught.value.code == "trust.inside"
+
+
+def test_a_log_that_was_cut_or_changed_or_is_gone_is_named(frozen: Frozen) -> None:
+    log = frozen.project.work / "log.jsonl"
+    append(log, "note", "1" * 64, at="2026-01-01T00:00:00Z", facts={})
+    assert frozen.failures() == {}
+    data = log.read_bytes()
+    log.write_bytes(data[:-1])
+    assert frozen.failures() == {"log": "line 2: it was torn off"}
+    log.write_bytes(data.splitlines(keepends=True)[1])
+    assert "does not continue" in frozen.failures()["log"]
+    log.write_bytes(b"")
+    assert "does not reach the head" in frozen.failures()["log"]
+    log.unlink()
+    assert "missing" in frozen.failures()["log"]
+    log.write_bytes(data[:-1])
+    with pytest.raises(InputError) as caught:
+        append(log, "note", "2" * 64, at="2026-01-01T00:00:00Z", facts={})
+    assert caught.value.code == "log.broken"
+
+
+def test_a_manifest_that_the_log_does_not_know_is_refused(frozen: Frozen) -> None:
+    other = frozen.manifest.with_name("other")
+    shutil.copytree(frozen.manifest, other)
+    told = json.loads((other / "manifest.json").read_bytes()) | {"name": "other"}
+    data = canonical_json(told)
+    (other / "manifest.json").write_bytes(data)
+    (other / "manifest.sha256").write_text(f"{sha256_hex(data)}  manifest.json\n")
+    failures = replace(frozen, manifest=other).failures()
+    assert "does not know this freeze" in failures["log"] and "another manifest" in failures["manifest.dsse.json"]
+
+
+def _byte(path: Path, seed: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[draw_below(len(data), "manifest", seed, "byte")] ^= 1 << draw_below(8, "manifest", seed, "bit")
+    path.write_bytes(bytes(data))
+
+
+def pack_byte(frozen: Frozen, seed: int) -> list[str]:
+    names = sorted(path.name for path in frozen.manifest.iterdir())
+    path = frozen.manifest / draw_one(names, "manifest", seed, "file")
+    _byte(path, seed)
+    return [path.name, "signed by"]
+
+
+def source_byte(frozen: Frozen, seed: int) -> list[str]:
+    folders = ("policies", "memos", "rules")
+    files = sorted(one for name in folders for one in (frozen.project.folder / name).rglob("*") if one.is_file())
+    path = draw_one(files, "manifest", seed, "source")
+    _byte(path, seed)
+    return [path.relative_to(frozen.project.folder).as_posix()]
+
+
+def row(frozen: Frozen, seed: int) -> list[str]:
+    """A changed row, with every hash beside it made again."""
+    path = frozen.manifest / "pairs.parquet"
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    chosen = rows[draw_below(len(rows), "manifest", seed, "row")]
+    value = json.loads(chosen["row"])
+    value["response"] += "!"
+    chosen["row"] = canonical_json(value).decode()
+    pq.write_table(type(table).from_pylist(rows, schema=table.schema), path)
+    _reseal(frozen.manifest)
+    return [chosen["id"][:12]]
+
+
+def _reseal(folder: Path) -> None:
+    told = json.loads((folder / "manifest.json").read_bytes())
+    told["evidence"] = {name: sha256_hex((folder / name).read_bytes()) for name in told["evidence"]}
+    data = canonical_json(told)
+    (folder / "manifest.json").write_bytes(data)
+    (folder / "manifest.sha256").write_text(f"{sha256_hex(data)}  manifest.json\n")
+
+
+def field(frozen: Frozen, seed: int) -> list[str]:
+    """A changed field of the manifest, with its digest file made again: label, counts, reasons, gates …"""
+    path = frozen.manifest / "manifest.json"
+    told = json.loads(path.read_bytes())
+    place: Any = told
+    while True:
+        keys = sorted(place) if isinstance(place, dict) else list(range(len(place)))
+        key = draw_one(keys, "manifest", seed, f"key{len(keys)}")
+        if isinstance(place[key], dict | list) and place[key]:
+            place = place[key]
+            continue
+        old = place[key]
+        place[key] = old + 1 if isinstance(old, int) and not isinstance(old, bool) else f"{old}x"
+        break
+    path.write_bytes(canonical_json(told))
+    (path.with_name("manifest.sha256")).write_text(f"{sha256_hex(path.read_bytes())}  manifest.json\n")
+    return ["manifest.dsse.json", "no manifest of format 1"]
+
+
+def log_line(frozen: Frozen, seed: int) -> list[str]:
+    log = frozen.project.work / "log.jsonl"
+    for number in range(seed % 3):
+        append(log, "note", sha256_hex(str(number).encode()), at="2026-01-01T00:00:00Z", facts={})
+    if seed % 2:
+        _byte(log, seed)
+    else:
+        data = log.read_bytes()
+        log.write_bytes(data[: draw_below(data.index(b"\n") + 1, "manifest", seed, "cut")])
+    return ["log"]
+
+
+def planted(frozen: Frozen, seed: int) -> list[str]:
+    name = draw_one((".github/x", "notes.txt", ".env", "sub/a", "MANIFEST.JSON"), "manifest", seed, "name")
+    (frozen.manifest / name).parent.mkdir(exist_ok=True)
+    (frozen.manifest / name).write_bytes(b"")
+    return [name]
+
+
+def gone(frozen: Frozen, seed: int) -> list[str]:
+    names = sorted(path.name for path in frozen.manifest.iterdir() if path.name != "manifest.json")
+    path = frozen.manifest / draw_one(names, "manifest", seed, "file")
+    path.unlink()
+    return [path.name]
+
+
+def linked(frozen: Frozen, seed: int) -> list[str]:
+    names = sorted(path.name for path in frozen.manifest.iterdir())
+    path = frozen.manifest / draw_one(names, "manifest", seed, "file")
+    shutil.move(path, frozen.trust.parent / path.name)
+    path.symlink_to(frozen.trust.parent / path.name)
+    return [path.name]
+
+
+def forged(frozen: Frozen, seed: int) -> list[str]:
+    """Everything made again and signed with another key."""
+    path = frozen.manifest / "manifest.json"
+    path.write_bytes(canonical_json(json.loads(path.read_bytes()) | {"name": f"better {seed}"}))
+    _reseal(frozen.manifest)
+    key = new_key("forger", frozen.trust.parent / f"forger{seed}")
+    _sign_with(frozen, key.private)
+    return [key.fingerprint[:16]]
+
+
+def _sign_with(frozen: Frozen, key: Path) -> None:
+    from hrmbuild.audit.keys import read_private_key
+    from hrmbuild.audit.signing import signed_bytes, statement
+
+    data = (frozen.manifest / "manifest.json").read_bytes()
+    told = json.loads(data)
+    stated = {"content_root": told["content_root"], "label": told["label"], "signed_at": "2026-01-01T00:00:00Z"}
+    subjects = [("manifest.json", sha256_hex(data))]
+    value = statement(subjects=subjects, predicate_type="urn:hrmbuild:freeze:1", predicate=stated)
+    (frozen.manifest / "manifest.dsse.json").write_bytes(signed_bytes(value, read_private_key(key)))
+
+
+ALTERATIONS: tuple[Callable[[Frozen, int], list[str]], ...] = (
+    pack_byte, source_byte, row, field, log_line, planted, gone, linked, forged, field,
+)  # fmt: skip
+
+
+def check_alteration(frozen: Frozen, number: int) -> None:
+    alter = ALTERATIONS[number % len(ALTERATIONS)]
+    words = alter(frozen, number)
+    told = frozen.failures()
+    shown = " ".join(f"{name}: {detail}" for name, detail in told.items())
+    assert told and any(word in shown for word in words), (alter.__name__, words, told)
+
+
+@pytest.mark.parametrize("number", range(len(ALTERATIONS)))
+def test_whatever_is_done_to_manifest_corpus_or_log_is_found_and_named(frozen: Frozen, number: int) -> None:
+    check_alteration(frozen, number)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(0, 300, 50))
+def test_three_hundred_alterations_are_all_found_and_named(frozen_once: Frozen, tmp_path: Path, start: int) -> None:
+    for number in range(start, start + 50):
+        place = tmp_path / str(number)
+        shutil.copytree(frozen_once.project.work, place / "project")
+        shutil.copytree(frozen_once.trust.parent, place / "own")
+        project = load_project(place / "project" / "hrmbuild.yaml")
+        manifest = project.manifests_folder / frozen_once.manifest.name
+        check_alteration(Frozen(project, manifest, place / "own" / "trust.yaml"), number)
+        shutil.rmtree(place)
+
+
+def test_a_signed_package_is_known_to_the_log_and_judged_with_its_corpus(
+    packaged_once: Packaged, tmp_path: Path
+) -> None:
+    packaged = copy_packaged(packaged_once, tmp_path / "project")
+    project, own = packaged.project, tmp_path / "own"
+    key = new_key("ines", own).private
+    freeze(project, key=key)
+    made = package(project, out=project.packages_folder / "signed", key=key)
+    assert (
+        made.as_dict()["signed_by"]
+        and made.manifest.content_root == json.loads((packaged.package / "manifest.json").read_bytes())["content_root"]
+    )
+    report = verify(made.folder, project=project, trust=trust_file(own, role="packager, ingester"))
+    assert (report.ok, report.authentic) == (True, True), [c for c in report.checks if not c.ok]
+    told = {check.name: check.detail for check in report.checks}
+    assert {"log", "corpus: signed by", "corpus: log", "provenance"} <= told.keys()
+    only_packager = verify(made.folder, project=project, trust=trust_file(own, role="packager"))
+    assert (only_packager.authentic, only_packager.intact) == (True, False)
+    log = project.work / "log.jsonl"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[: len(read_log(log).links) - 1]))
+    failures = {c.name: c.detail for c in verify(made.folder, project=project).checks if not c.ok}
+    assert "log" in failures and "does not know this package" in failures["log"]
