@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -48,6 +48,13 @@ def ask(
         float | None, typer.Option("--top-p", help="Draw from the likeliest tokens of this probability in all.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the draws: the same seed, the same answer.")] = None,
+    role: Annotated[
+        str | None, typer.Option("--role", help="Who asks; default: the package's default role, where it has one.")
+    ] = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option("--corpus", metavar="FILE", help="Show passages of it that the role may read with the question."),
+    ] = None,
     stream: Annotated[
         bool | None, typer.Option("--stream/--no-stream", help="Show the answer as it comes; default: on a terminal.")
     ] = None,
@@ -55,12 +62,12 @@ def ask(
     work: WorkOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """One question, one answer. The rule or table that decides stands in the question itself."""
+    """One question, one answer. The rule or table that decides stands in the question, or comes from --corpus."""
     from hrmbuild.pipelines.ask import AskSettings, ask_lines, sampling_settings
     from hrmbuild.pipelines.ask import ask as run
 
     sampling = sampling_settings(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    settings = AskSettings(condition, max_tokens, sampling)
+    settings = AskSettings(condition, max_tokens, sampling, role, corpus)
     folder, question = _package_and_question(words or [], jsonl=jsonl, config=config, work=work)
     if jsonl:
         n_errors = sum(
@@ -69,7 +76,12 @@ def ask(
         raise typer.Exit(BAD_LINES_STATUS if n_errors else 0)
     tell = _teller(stream, as_json=as_json)
     report = run(folder, _stdin().read() if question == "-" else question, settings=settings, tell=tell)
-    emit(report, ["" if tell else report.response], as_json=as_json)
+    emit(report, ["" if tell else report.response, *_source_lines(report.sources)], as_json=as_json)
+
+
+def _source_lines(sources: Sequence[dict[str, Any]]) -> list[str]:
+    """Where the passages stand that the answer rests on."""
+    return [f"  from {one['path']}, {one['place']} ({one['label']})" for one in sources]
 
 
 def _teller(stream: bool | None, *, as_json: bool) -> Callable[[str], None] | None:

@@ -1,8 +1,7 @@
 """`hrmbuild ask`: one question, one answer; or a stream of questions as JSON lines.
 
-Owns finding and checking the package, how answers are chosen, and the shape of an answer. The rule or table that
-decides stands in the question itself: `instruction_of` is the one place that makes an instruction of it, and `sources`
-is empty.
+Owns finding the package, how answers are chosen, and the shape of an answer. The rule or table that decides stands in
+the question itself, or, with a corpus, the desk puts passages before it.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hrmbuild.config.loading import Project
-from hrmbuild.errors import HrmbuildError, InputError, UsageError
+from hrmbuild.errors import AnswerIsNoError, HrmbuildError, UsageError
 from hrmbuild.fingerprint import hash_value
 from hrmbuild.inference.generate import (
     BATCH_SIZE,
@@ -28,10 +27,10 @@ from hrmbuild.inference.generate import (
     encode,
     generate,
 )
-from hrmbuild.inference.load import LoadedModel, load_package
+from hrmbuild.inference.load import LoadedModel
 from hrmbuild.inference.sampling import Choose, Sampling, greedy
 from hrmbuild.inference.streaming import TextStream
-from hrmbuild.packaging.verify import check_files
+from hrmbuild.pipelines.desk import Asked, Desk
 
 _MANIFEST = "manifest.json"
 _KEYS = {"instruction", "condition", "id"}
@@ -49,8 +48,8 @@ class AskReport:
     """Of the batch that it was answered in; loading the model is not counted."""
     ended: bool
     """The model closed its answer; False: a limit did."""
-    sources: tuple[str, ...] = ()
-    """Spans that were retrieved: none are."""
+    sources: tuple[dict[str, Any], ...] = ()
+    """Passages that were shown with the question, best first; none without a corpus."""
 
     def as_dict(self) -> dict[str, Any]:
         """The keys of `ask --json`."""
@@ -99,6 +98,10 @@ class AskSettings:
     max_new_tokens: int = MAX_NEW_TOKENS
     sampling: Sampling | None = None
     """None: greedy, the most likely token each time."""
+    role: str | None = None
+    """Who asks; None: the package's default role, where it has one."""
+    corpus: Path | None = None
+    """Passages of this corpus are shown with the question, as far as the role may read them."""
 
     def choose(self, prompts: Sequence[Prompt]) -> Choose:
         """How tokens are chosen; draws hang on a prompt's text, so that it is answered alike alone and in a file."""
@@ -149,32 +152,14 @@ def ask(
         InputError: the package cannot be loaded, or a file of it was altered.
     """
     _check_question(question)
-    loaded = checked_package(package)
-    prompt = Prompt(instruction_of(question), settings.condition)
+    desk = Desk.open(package, role=settings.role, corpus=settings.corpus)
+    asked = desk.ask(question, settings.condition)
     if tell is None:
-        return _answers(loaded, [prompt], settings)[0]
-    stream = TextStream(loaded.tokenizer)
-    report = _answers(loaded, [prompt], settings, on_token=lambda _, token: tell(stream.add(token)))[0]
+        return _answers(desk.loaded, [asked], settings)[0]
+    stream = TextStream(desk.loaded.tokenizer)
+    report = _answers(desk.loaded, [asked], settings, on_token=lambda _, token: tell(stream.add(token)))[0]
     tell(stream.rest(report.response))
     return report
-
-
-def checked_package(package: Path) -> LoadedModel:
-    """The model, after every file of its package was hashed.
-
-    Raises:
-        InputError: the package cannot be loaded, or a file of it is missing, altered or was put in.
-    """
-    if not package.is_dir():
-        raise InputError("package.not_found", "there is no package here", where=str(package),
-                         fix="make one: hrmbuild package")  # fmt: skip
-    check_files(package)
-    return load_package(package)
-
-
-def instruction_of(question: str) -> str:
-    """What the model reads: the question as it stands."""
-    return question
 
 
 def _check_question(question: str, *, where: str | None = None) -> None:
@@ -197,37 +182,35 @@ def ask_lines(
     Raises:
         InputError: the package cannot be loaded, or a file of it was altered.
     """
-    loaded = checked_package(package)
+    desk = Desk.open(package, role=settings.role, corpus=settings.corpus)
     numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
     while batch := list(islice(numbered, batch_size)):
-        yield from _answer_batch(loaded, batch, settings)
+        yield from _answer_batch(desk, batch, settings)
 
 
-def _answer_batch(loaded: LoadedModel, batch: list[tuple[int, str]], settings: AskSettings) -> Iterator[AskedLine]:
-    read = [_read_line(loaded, number, line, condition=settings.condition) for number, line in batch]
-    prompts = [one for _, _, one in read if isinstance(one, Prompt)]
-    reports = iter(_answers(loaded, prompts, settings) if prompts else [])
+def _answer_batch(desk: Desk, batch: list[tuple[int, str]], settings: AskSettings) -> Iterator[AskedLine]:
+    read = [_read_line(desk, number, line, condition=settings.condition) for number, line in batch]
+    asked = [one for _, _, one in read if isinstance(one, Asked)]
+    reports = iter(_answers(desk.loaded, asked, settings) if asked else [])
     for number, own_id, one in read:
-        if isinstance(one, Prompt):
+        if isinstance(one, Asked):
             yield AskedLine(number, own_id, next(reports), None)
         else:
             yield AskedLine(number, own_id, None, one)
 
 
-def _read_line(
-    loaded: LoadedModel, number: int, line: str, *, condition: str
-) -> tuple[int, str | None, Prompt | HrmbuildError]:
+def _read_line(desk: Desk, number: int, line: str, *, condition: str) -> tuple[int, str | None, Asked | HrmbuildError]:
     own_id: str | None = None
     try:
         fields = _fields(line, number)
         own_id = None if fields.get("id") is None else str(fields["id"])
         _check_question(fields["instruction"], where=f"line {number}")
-        prompt = Prompt(instruction_of(fields["instruction"]), fields.get("condition") or condition)
-        n_tokens = len(encode(loaded.tokenizer, prompt))
-        check_prompt(n_tokens, context_tokens=loaded.context_tokens, where=f"line {number}")
-    except UsageError as error:
+        asked = desk.ask(fields["instruction"], fields.get("condition") or condition)
+        n_tokens = len(encode(desk.loaded.tokenizer, asked.prompt))
+        check_prompt(n_tokens, context_tokens=desk.loaded.context_tokens, where=f"line {number}")
+    except (UsageError, AnswerIsNoError) as error:
         return number, own_id, error
-    return number, own_id, prompt
+    return number, own_id, asked
 
 
 def _fields(line: str, number: int) -> dict[str, Any]:
@@ -251,12 +234,14 @@ def _bad_line(number: int, what: str) -> UsageError:
 
 
 def _answers(
-    loaded: LoadedModel, prompts: list[Prompt], settings: AskSettings, *, on_token: OnToken | None = None
+    loaded: LoadedModel, asked: list[Asked], settings: AskSettings, *, on_token: OnToken | None = None
 ) -> list[AskReport]:
     started_at_s = time.monotonic()
+    prompts = [one.prompt for one in asked]
     limits, choose = Limits(settings.max_new_tokens, len(prompts)), settings.choose(prompts)
     answers = generate(loaded.model, loaded.tokenizer, prompts, limits=limits, choose=choose, on_token=on_token)
     seconds = time.monotonic() - started_at_s
     return [
-        AskReport(one.text, len(one.token_ids) + one.ended, one.n_prompt_tokens, seconds, one.ended) for one in answers
+        AskReport(one.text, len(one.token_ids) + one.ended, one.n_prompt_tokens, seconds, one.ended, shown.sources)
+        for one, shown in zip(answers, asked, strict=True)
     ]

@@ -12,10 +12,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from hrmbuild.assets import asset_folder
+from hrmbuild.config.loading import find_config, load_project
 from hrmbuild.errors import AnswerIsNoError, InputError
 from hrmbuild.pairs.draft import Piece, join_pieces
 from hrmbuild.pairs.environment import Templates
 from hrmbuild.pairs.prompt import OPEN_BOOK, Passage, open_book_instruction
+from hrmbuild.pipelines.identity import project_templates
 from hrmbuild.records.package import PackageManifest
 from hrmbuild.records.passage import SourcePassage
 from hrmbuild.retrieval.ranking import Found, Ranking
@@ -85,6 +88,12 @@ class Library:
             why="a model of this kind applies a text that stands before it; without one it would guess",
             fix="ask in the words of the documents, or put the deciding text into the question",
         )
+
+
+def asking_templates() -> Templates:
+    """The templates of the project around the working folder, else the built-in ones."""
+    config = find_config(Path.cwd())
+    return project_templates(load_project(config)) if config else Templates([asset_folder("templates")])
 
 
 def check_prompt_template(manifest: PackageManifest, templates: Templates) -> None:
