@@ -1,8 +1,10 @@
 """A checkpoint, format 1: `step_000120/` with safetensors shards and `state.json`, complete or absent; nothing pickled.
 
 Shards: `weights.safetensors`, `moments.safetensors` (`m.<name>`, `v.<name>`, `t.<name>`), `ema.safetensors`,
-`rng.safetensors`; with several writers `weights-00001-of-00004.safetensors` …, each tensor's global offsets in the
-file's metadata. `ema.safetensors` holds the names of `weights.safetensors`: the model that is evaluated and packaged.
+`rng.safetensors`. `ema.safetensors` holds the names of `weights.safetensors`: the model that is evaluated and packaged.
+With several writers `weights-00001-of-00004.safetensors` and so on, each with its rows of every tensor. Where they
+belong stands in the file's metadata under `placement`: JSON {name: {"offset": [first row, 0, ...], "shape": [of the whole]}}.
+Scalars (`t.<name>`) stand in the first file; an `rng` file is its rank's own, and has no placement.
 """
 
 from __future__ import annotations
