@@ -186,7 +186,8 @@ def _remove_useless(checkpoints: Path, *, step: int, keep: int) -> None:
     later = [folder for folder in found if step_of(folder) > step]
     torn = sorted(checkpoints.glob(_TORN))
     for folder in [*later, *[one for one in found if one not in later][keep:], *torn]:
-        shutil.rmtree(folder)
+        with disk_errors(folder):
+            shutil.rmtree(folder)
 
 
 def newest_checkpoint(
