@@ -3,7 +3,8 @@
 Shards: `weights.safetensors`, `moments.safetensors` (`m.<name>`, `v.<name>`, `t.<name>`), `ema.safetensors`,
 `rng.safetensors`. `ema.safetensors` holds the names of `weights.safetensors`: the model that is evaluated and packaged.
 With several writers `weights-00001-of-00004.safetensors` and so on, each with its rows of every tensor. Where they
-belong stands in the file's metadata under `placement`: JSON {name: {"offset": [first row, 0, ...], "shape": [of the whole]}}.
+belong stands in the file's metadata under `placement`: JSON {name: {"offset": [first row, 0, ...], "shape":
+[of the whole]}}.
 Scalars (`t.<name>`) stand in the first file; an `rng` file is its rank's own, and has no placement.
 """
 
