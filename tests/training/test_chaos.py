@@ -80,7 +80,8 @@ def test_twenty_kills_change_no_bit(tmp_path: Path, ranks: int) -> None:
                 break
             kills.append(killed)
             n_torn += bool(torn(folder))
-        assert start(folder, SETTINGS, ranks=ranks, errors=tmp_path / "last.err").wait(300) == 0
+        last = start(folder, SETTINGS, ranks=ranks, errors=tmp_path / "last.err")
+        assert last.wait(300) == 0, (tmp_path / "last.err").read_text()
         assert lines_of(folder) == lines_of(whole)
         assert last_checkpoint(folder) == last_checkpoint(whole)
         runs += 1
