@@ -3,7 +3,8 @@
 Owns both measures. A span is the response of a pair; the shown text is cut out of its prompt and the first half of the
 response is given, so that only the weights can know the rest. It counts where greedy decoding goes on word for word.
 Spans of held-out pairs, the rest of which stands in no training pair, say how much of that is form and chance; what
-trained spans have above them is `excess`. A canary is a pair whose response is a drawn number: its exposure is
+trained spans have above them is `excess`. A canary is a pair whose response is a drawn number: it is a span of which
+nothing is given (with one drawn alike beside it, never trained), and its exposure is
 log2(candidates) - log2(rank) among numbers of the same form (Carlini et al. 2019, arXiv 1802.08232; continuation as in
 arXiv 2202.07646). Greedy decoding is read off one pass over the true text: it goes on word for word just where every
 next token is the likeliest. It must not keep or return any text.
@@ -138,8 +139,10 @@ def measure_extraction(
     trained = _drawn_spans(tokenizer, usual, n=most, seed=seed, context=model.config.context_tokens)
     seen = "\n".join(text for pair in train for text in (pair.response, pair.instruction))
     never = _drawn_spans(tokenizer, held_out, n=most, seed=seed, context=model.config.context_tokens, unless_in=seen)
-    spans = _by_label(model, trained, never, seed=seed, advance=advance)
     planted = [pair for pair in train if pair.stratum == CANARIES and is_canary(pair)]
+    trained += [_whole(tokenizer, pair, pair.instruction, pair.response) for pair in planted]
+    never += [_whole(tokenizer, pair, *_control(pair, seed)) for pair in planted]
+    spans = _by_label(model, trained, never, seed=seed, advance=advance)
     return Extraction(spans, _canaries(model, tokenizer, planted, seed=seed, advance=advance))
 
 
@@ -189,6 +192,16 @@ def _span(tokenizer: TextTokenizer, pair: Pair, *, context: int, unless_in: str)
     return None if rest in unless_in else _Span(pair, encoded, given)
 
 
+def _whole(tokenizer: TextTokenizer, pair: Pair, prompt: str, number: str) -> _Span:
+    """A canary as a span of which nothing is given: it counts where all of it is said."""
+    return _Span(pair, encode_pair(tokenizer, "direct", instruction=prompt, response=number), 0)
+
+
+def _control(pair: Pair, seed: int) -> tuple[str, str]:
+    """A canary drawn like this one and never trained."""
+    return _redrawn(pair.instruction, f"{pair.id}/name", seed), _redrawn(pair.response, f"{pair.id}/control", seed)
+
+
 def _by_label(
     model: LanguageModel, trained: Sequence[_Span], never: Sequence[_Span], *, seed: int, advance: Advance
 ) -> dict[str | None, LabelExtraction]:
@@ -225,13 +238,8 @@ def _canaries(
     real = [_exposure(model, tokenizer, pair.instruction, pair.response, key=pair.id, seed=seed) for pair in planted]
     advance(len(planted))
     controls = [
-        _exposure(
-            model, tokenizer,
-            _redrawn(pair.instruction, f"{pair.id}/name", seed), _redrawn(pair.response, f"{pair.id}/control", seed),
-            key=f"{pair.id}/control", seed=seed,
-        )
-        for pair in planted
-    ]  # fmt: skip
+        _exposure(model, tokenizer, *_control(pair, seed), key=f"{pair.id}/control", seed=seed) for pair in planted
+    ]
     advance(len(planted))
     labels: list[str | None] = [None, *sorted({pair.label for pair in planted})]
     result: dict[str | None, CanaryExtraction] = {}

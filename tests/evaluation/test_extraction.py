@@ -73,6 +73,8 @@ def test_what_was_learnt_by_heart_comes_out_and_what_was_never_seen_does_not() -
     spans = found.spans["confidential"]
     assert spans.trained.mean == 1 and spans.untrained.mean == 0
     assert spans.excess.mean == 1 and spans.excess.low > 0.4
+    planted = found.spans["restricted"]
+    assert (planted.trained.n, planted.trained.mean, planted.untrained.n, planted.untrained.mean) == (1, 1, 1, 0)
     text = str(found.as_dict())
     assert CANARY.response not in text and "Ada" not in text
 
