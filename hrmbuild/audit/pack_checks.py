@@ -15,6 +15,7 @@ from hrmbuild.audit import evidence
 from hrmbuild.audit.checks import Check, named
 from hrmbuild.audit.evidence import EvidenceRow
 from hrmbuild.audit.manifest import DIGEST_NAME, MANIFEST_NAME, NOTHING, SIGNATURE_NAME, Counts, Tally, counted_row
+from hrmbuild.audit.pack_recount import label_check, recount_checks
 from hrmbuild.audit.rows import Leaf, content_root, content_roots, leaf_of, parse_row, salted_roots
 from hrmbuild.errors import InputError
 from hrmbuild.files import entries_of
@@ -93,6 +94,12 @@ def check_pack(folder: Path, manifest: Manifest, pack: PackContents) -> Iterator
     yield from _count_checks(manifest, pack)
     yield _balance_check(manifest)
     yield _rejections_check(folder, manifest)
+    yield from recount_checks(folder, manifest)
+    yield label_check(manifest, ((value["label"], _sources_of(value)) for _, value in pack.rows))
+
+
+def _sources_of(value: dict[str, Any]) -> frozenset[str]:
+    return frozenset(one["source_sha256"] for one in value["occurrences"])
 
 
 def _file_checks(folder: Path, manifest: Manifest) -> Iterator[Check]:

@@ -21,7 +21,7 @@ from hrmbuild.tokens.tokenizer import TextTokenizer
 MAX_NEW_TOKENS = 64
 LOGIT_TOLERANCE = 1e-3
 SAFE_MARGIN = 2e-3
-CACHE_BYTES = 512 * 2**20
+CACHE_BYTES = 256 * 2**20
 """Bound of the keys and values of a batch, so that 1.2B parameters in float32 and their probe fit 6 GB."""
 _SHOWN = 10
 

@@ -47,6 +47,7 @@ def build_manifest(
         seed=config.seed,
         as_of=config.as_of.isoformat() if config.as_of else None,
         label=pack.highest_label(config.labels),
+        labels=config.labels,
         max_label=selection.max_label,
         left_out=selection.corpus.n_pairs() - len(pack.leaves),
         lineage="complete",

@@ -102,6 +102,8 @@ class Manifest(Noun):
     as_of: str | None = None
     label: str
     """Highest label of what it contains."""
+    labels: tuple[str, ...] | None = None
+    """Every declared label, lowest first; absent in the first manifests."""
     max_label: str | None = None
     """The highest label that was let in; absent: all."""
     left_out: int = Field(default=0, ge=0)
