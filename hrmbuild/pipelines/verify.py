@@ -27,6 +27,7 @@ from hrmbuild.pipelines.frozen_corpus import find_frozen
 from hrmbuild.pipelines.identity import project_templates
 from hrmbuild.pipelines.manifests import current_manifest
 from hrmbuild.pipelines.progress import Progress
+from hrmbuild.pipelines.run_batches import check_batches
 from hrmbuild.pipelines.verify_manifest import verify_manifest
 from hrmbuild.pipelines.verify_run import verify_run_folder
 from hrmbuild.records.package import PackageManifest
@@ -155,8 +156,15 @@ class _Chain:
             record = RunFolder(folder).record()
         except InputError:
             return
-        if record is not None:
-            yield from self.of_corpus(record.manifest_sha256)
+        if record is None:
+            return
+        found = find_frozen(self._project, record.manifest_sha256) if self._project is not None else None
+        if self._project is not None and found is not None:
+            yield from check_batches(
+                RunFolder(folder), record.config, manifest=found, work=self._project.work, deep=self._deep,
+                progress=self._progress,
+            )  # fmt: skip
+        yield from self.of_corpus(record.manifest_sha256)
 
     def of_corpus(self, manifest_sha256: str) -> Iterator[Check]:
         """Every check of the manifest with this hash, under `corpus:`."""
