@@ -10,7 +10,7 @@ DATA ?= ../shared/data
 CODE := hrmbuild tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-generate bench-arch bench-package chaos bundle wheel gpu-smoke clean
+.PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-generate bench-serve bench-arch bench-package chaos bundle wheel gpu-smoke clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,13 +62,16 @@ schemas: install ## write schemas/*.json again from the records
 golden: install ## render every wording again into tests/golden/templates; read the difference before you commit it
 	$(BIN)/python tests/golden/render_templates.py
 
-bench: bench-train bench-generate bench-arch ## every benchmark, side by side, each ending in one JSON line
+bench: bench-train bench-generate bench-serve bench-arch ## every benchmark, side by side, each ending in one JSON line
 
 bench-train: install ## our training step against transformers' class, same weights and batches
 	$(BIN)/python tests/benchmarks/bench_train.py
 
 bench-generate: install ## what `ask` generates a second, against transformers.generate on the same package
 	$(BIN)/python tests/benchmarks/bench_generate.py
+
+bench-serve: install ## what recurrence costs when it is served: a package beside a plain Transformer, transformers serve, rising load
+	$(BIN)/python tests/benchmarks/bench_serve.py
 
 bench-arch: install ## HRM, Transformer and TRM at matched FLOPs on the example rules (half an hour, resumable)
 	$(BIN)/python tests/benchmarks/bench_arch.py
