@@ -26,7 +26,7 @@ def main(package: str, recorded: str) -> None:
     tokenizer = transformers.AutoTokenizer.from_pretrained(package)
     prompts = json.loads((Path(recorded) / "prompts.json").read_text(encoding="utf-8"))
     logits = load_file(Path(recorded) / "logits.safetensors")
-    largest, answers = 0.0, []
+    largest, answers, chat_answers = 0.0, [], []
     for number, prompt in enumerate(prompts):
         batch = tokenizer(prompt, return_tensors="pt")
         with torch.inference_mode():
@@ -34,9 +34,19 @@ def main(package: str, recorded: str) -> None:
             tokens = model.generate(**batch, max_new_tokens=24)
         largest = max(largest, off)
         answers.append(tokenizer.decode(tokens[0, batch["input_ids"].shape[1] :], skip_special_tokens=True))
+        chat_answers.append(answer_of_chat(model, tokenizer, prompt))
     keys = {name: sorted(map(str, found)) for name, found in info.items() if found}
     print(json.dumps({"transformers": transformers.__version__, "keys": keys, "dtype": str(model.dtype),
-                      "largest_difference": largest, "answers": answers}))  # fmt: skip
+                      "largest_difference": largest, "answers": answers, "chat_answers": chat_answers}))  # fmt: skip
+
+
+@torch.inference_mode()
+def answer_of_chat(model: torch.nn.Module, tokenizer: transformers.PreTrainedTokenizerBase, prompt: str) -> str:
+    """The greedy answer to one user message; the chat template and the tokenizer do all the framing."""
+    chat = [{"role": "user", "content": prompt}]
+    batch = tokenizer.apply_chat_template(chat, return_tensors="pt", return_dict=True)
+    tokens = model.generate(**batch, max_new_tokens=24)
+    return tokenizer.decode(tokens[0, batch["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
 if __name__ == "__main__":
