@@ -3,7 +3,7 @@
 Owns command lines and environments; it must not start anything. What every engine has to do: read a prompt whole, in
 both directions, and never reuse the keys and values of another prompt's beginning, which saw another prompt's end.
 
-- transformers (5.9 to 5.23 read, 5.23 run): reads the prompt by the tokenizer's type ids. Its continuous batching
+- transformers (5.23 read and run): reads the prompt by the tokenizer's type ids. Its continuous batching
   knows no type ids, so it stays off, as is its default. Its cache of models is an empty folder of our own: it lists and
   loads no other model.
 - vLLM (`vllm/model_executor/models/hrm_text.py` read, not run): every prefill is bidirectional, so prompts may not be
