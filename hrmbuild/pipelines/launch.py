@@ -17,7 +17,7 @@ from hrmbuild.config.loading import Project
 from hrmbuild.config.project import TrainConfig
 from hrmbuild.errors import UsageError
 from hrmbuild.pipelines.progress import Progress
-from hrmbuild.pipelines.rank_processes import LAUNCHER_VARIABLE, Ended, run_ranks
+from hrmbuild.pipelines.rank_processes import Ended, run_ranks
 from hrmbuild.pipelines.train_settings import Flags, shape_for, train_settings
 
 
@@ -53,6 +53,11 @@ def launch(
     group = group_of_this_process()
     if group is not None:
         _check_joined(group, gpus)
+        if group.index == 0 and _restarts_meet_old_addresses():
+            progress.message(
+                "torchrun may restart these ranks: set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 for it, or a restart finds "
+                "the addresses of the ranks before it and cannot connect (pytorch issue 135712)"
+            )
         return None
     n_gpus = _gpus_of_this_machine()
     count = _wanted(gpus, n_gpus, settings)
@@ -68,6 +73,11 @@ def _gpus_of_this_machine() -> int:
     import torch
 
     return torch.cuda.device_count()
+
+
+def _restarts_meet_old_addresses() -> bool:
+    own = os.environ
+    return own.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0" and own.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
 
 
 def _check_joined(group: Group, gpus: int | None) -> None:
@@ -110,8 +120,3 @@ def _again(command: Sequence[str]) -> list[str]:
     """The typed command line for a new process, which looks for modules where this one does."""
     as_module = Path(sys.argv[0]).name == "__main__.py"
     return [sys.executable, *([] if as_module else ["-P"]), "-m", "hrmbuild", *command]
-
-
-def started_here() -> bool:
-    """Whether this process is a rank that `launch` started."""
-    return LAUNCHER_VARIABLE in os.environ
