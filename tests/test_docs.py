@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "hrmbuild/README.md", "docs/engineer.md", "docs/compliance.md", "docs/auditor.md", "Makefile")
 COMMANDS = (
     *("init", "doctor", "build", "ingest", "freeze", "plan", "train", "status", "ledger", "package", "verify"),
-    *("ask", "serve", "eval", "canaries"),
+    *("ask", "serve", "eval", "canaries", "keys"),
 )
 TOP = "hrmbuild|templates|schemas|examples|docs|tests|\\.ci"
 
@@ -27,7 +27,9 @@ def text_of(page: str) -> str:
 @functools.cache
 def help_of(command: str) -> str:
     words = [sys.executable, "-m", "hrmbuild", *command.split(), "--help"]
-    return subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    shown = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    verbs = re.findall(r"^  ([a-z]+) ", shown.partition("Commands:")[2], re.M) if command else []
+    return shown + "".join(help_of(f"{command} {verb}") for verb in verbs)
 
 
 def typed_lines(page: str) -> list[str]:
