@@ -59,7 +59,7 @@ class LabelExtraction:
         mean = ours.mean - reference[0]
         low = mean - math.hypot(ours.mean - ours.low, reference[2] - reference[0])
         high = mean + math.hypot(ours.high - ours.mean, reference[0] - reference[1])
-        return Estimate(*(max(0.0, one) for one in (mean, low, high)), ours.n, ours.n_clusters)
+        return Estimate(max(0.0, mean), max(0.0, low), max(0.0, high), ours.n, ours.n_clusters)
 
     def as_dict(self) -> dict[str, object]:
         """As `--json` shows it."""

@@ -98,7 +98,7 @@ class Resamples:
         applies = np.array([value is not None for value in values], bool)
         known = np.array([float(value) for value in values if value is not None], np.float64)
         of = self._of[applies]
-        totals = np.bincount(of, weights=known, minlength=self._n)
+        totals = np.bincount(of, weights=known, minlength=self._n).astype(np.float64)
         sizes = np.bincount(of, minlength=self._n).astype(np.float64)
         return known, totals, sizes, int((sizes > 0).sum())
 
