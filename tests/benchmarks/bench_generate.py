@@ -156,9 +156,9 @@ def compare(preset: str, folder: Path, sides: Sequence[str], rounds: int) -> lis
 
 def compare_case(preset: str, one: Case, answer: dict[str, Answer], rounds: int) -> dict[str, float | str]:
     timed: list[dict[str, float]] = []
+    answers: dict[str, list[list[int]]] = {}
     for number in range(1 + rounds):
         spent: dict[str, float] = {}
-        answers: dict[str, list[list[int]]] = {}
         for side in answer if number % 2 else reversed(answer):
             started_at_s = time.perf_counter()
             answers[side] = answer[side](one)
