@@ -109,6 +109,9 @@ def _outside(
     progress: Progress,
 ) -> Iterator[Check]:
     if corpus is not None:
-        yield check_corpus(folder, manifest, corpus=corpus)
+        if pack.unreadable is None:
+            yield check_corpus(folder, manifest, corpus=corpus)
+        else:
+            yield Check("corpus", False, f"not compared: {pack.unreadable}")
     if sources is not None:
         yield from check_sources(manifest, pack, sources, progress=progress)

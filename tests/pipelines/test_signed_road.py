@@ -153,6 +153,15 @@ def test_a_manifest_that_the_log_does_not_know_is_refused(frozen: Frozen) -> Non
     assert "does not know this freeze" in failures["log"] and "another manifest" in failures["manifest.dsse.json"]
 
 
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"PAR1")])
+def test_rows_that_cannot_be_read_end_no_verification_beside_the_corpus(
+    frozen: Frozen, spoil: Callable[[Path], object]
+) -> None:
+    spoil(frozen.manifest / "pairs.parquet")
+    failures = frozen.failures()
+    assert {"file pairs.parquet", "rows", "corpus"} <= failures.keys() and "not compared" in failures["corpus"]
+
+
 def _byte(path: Path, seed: int) -> None:
     data = bytearray(path.read_bytes())
     data[draw_below(len(data), "manifest", seed, "byte")] ^= 1 << draw_below(8, "manifest", seed, "bit")
