@@ -24,6 +24,7 @@ from typing import BinaryIO
 
 from hrmbuild.errors import HrmbuildError
 from hrmbuild.training.agreement import RankLostError
+from hrmbuild.training.ranks import meeting_point
 
 LAUNCHER_VARIABLE = "HRMBUILD_LAUNCHER"
 """Process id of what started this rank; absent elsewhere."""
@@ -82,13 +83,13 @@ def run_ranks(command: Sequence[str], *, count: int, environment: dict[str, str]
         RankDiedError: a rank was killed, crashed or failed alone.
         InterruptedLaunchError: 130 or 143 without an orderly end.
     """
-    from torch.distributed import TCPStore
-
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    shared = dict(os.environ) | environment | _rendezvous(store.port, count)
+    store, port = meeting_point()
+    shared = dict(os.environ) | environment | _rendezvous(port, count)
     with _Ranks(command, count, shared) as ranks, _handed_on(ranks):
         ranks.wait()
-        return ranks.outcome()
+        outcome = ranks.outcome()
+    del store  # Held until here: the ranks were its guests.
+    return outcome
 
 
 @contextmanager

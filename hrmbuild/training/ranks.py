@@ -22,6 +22,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor
+from torch.distributed import TCPStore
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import (
     FSDPModule,
@@ -158,6 +159,15 @@ class Ranks:
     def wait(self) -> None:
         """Until every rank is here."""
         self._accelerator.wait_for_everyone()
+
+
+def meeting_point() -> tuple[object, int]:
+    """A store where ranks of this machine find one another, for as long as the object lives, and its port.
+
+    The system chooses the port, so that two runs never meet.
+    """
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    return store, store.port
 
 
 def local_rows(tensor: Tensor) -> Tensor:
