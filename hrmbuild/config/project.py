@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
@@ -13,6 +14,11 @@ from hrmbuild.errors import UsageError
 SourceKind = Literal["rules", "memos", "tables", "pairs"]
 _LARGEST = 2**53 - 1
 """Largest whole number of canonical JSON, in which settings are hashed."""
+PersonalKind = Literal[
+    "address", "bank_account", "birth_date", "card", "driving_licence", "email", "health_id", "iban", "ip_address",
+    "licence_plate", "name", "national_id", "passport", "phone", "tax_id",
+]  # fmt: skip
+"""Kinds of personal data that the gate knows."""
 DEFAULT_LABELS = ("public", "internal", "confidential", "restricted")
 
 
@@ -243,6 +249,18 @@ class GatesConfig(Settings):
     max_instruction_bytes: int = Field(default=16384, ge=1)
     """UTF-8 bytes of NFC text: nothing before freeze depends on a tokenizer."""
     max_response_bytes: int = Field(default=8192, ge=1)
+    personal_data: dict[PersonalKind, Literal["pass", "redact", "reject"]] | None = None
+    """Kind -> what becomes of it; kinds that are not named are masked (`redact`). A pair is refused in any case where the
+    answer itself is personal data, or is computed from what would be masked."""
+    personal_answer_share: float = Field(default=0.5, gt=0, le=1)
+    """From this share of its letters and digits on, an answer is itself personal data."""
+    names: tuple[Annotated[str, StringConstraints(min_length=2, strip_whitespace=True)], ...] | None = None
+    """Names of persons to mask wherever they stand. Names that are not listed are not found in running text."""
+
+    def verdict_on(self, kind: str) -> str:
+        """What becomes of a kind of personal data."""
+        declared: Mapping[str, str] = self.personal_data or {}
+        return declared.get(kind, "redact")
 
 
 class PackageConfig(Settings):

@@ -144,3 +144,41 @@ def quote(
         cut = [mask for mask in (Mask(0, start, ""), Mask(end, len(text), "")) if mask.start < mask.end]
         masks = merge_masks(cut, moved)
     return Quote(shown, exact, masks)
+
+
+def mask_over(first: Sequence[Mask], second: Sequence[Mask]) -> tuple[Mask, ...]:
+    """One set of masks that does what `first` and then `second` do; the offsets of `second` are into the masked text.
+
+    A mask of `second` that touches what `first` put in swallows it: what is left of that stands in its replacement.
+    """
+    kept = sorted(first)
+    for mask in sorted(second, reverse=True):
+        kept = _with(kept, mask)
+    return tuple(kept)
+
+
+def _with(first: list[Mask], mask: Mask) -> list[Mask]:
+    """`first`, sorted, and one mask over its outcome. Masks go in from the last: those before it do not move."""
+    shift = 0  # exact offset = masked offset - shift, after the masks seen so far
+    start = end = None
+    before = after = ""
+    inside: set[Mask] = set()
+    for one in first:
+        here, there = one.start + shift, one.start + shift + len(one.replacement)
+        if start is None and mask.start < here:
+            start = mask.start - shift
+        if end is None and mask.end <= here:
+            end = mask.end - shift
+        if here < mask.end and there > mask.start:
+            inside.add(one)
+            if start is None and mask.start >= here:
+                start, before = one.start, one.replacement[: mask.start - here]
+            if mask.end <= there:
+                end, after = one.end, one.replacement[mask.end - here :]
+        elif here == there and mask.start < here < mask.end:
+            inside.add(one)
+        shift += len(one.replacement) - (one.end - one.start)
+    start = mask.start - shift if start is None else start
+    end = mask.end - shift if end is None else end
+    whole = Mask(start, end, before + mask.replacement + after)
+    return sorted([*(one for one in first if one not in inside), whole])

@@ -9,7 +9,10 @@ from hrmbuild.config.project import GatesConfig
 from hrmbuild.gates.registry import GATES
 from hrmbuild.records.manifest import Gate
 
-_THRESHOLDS: dict[str, tuple[str, ...]] = {"length": ("max_instruction_bytes", "max_response_bytes")}
+_THRESHOLDS: dict[str, tuple[str, ...]] = {
+    "length": ("max_instruction_bytes", "max_response_bytes"),
+    "personal_data": ("personal_data", "personal_answer_share", "names"),
+}
 """Settings that a gate reads, by the gate's name; every field of `GatesConfig` belongs to one."""
 
 
@@ -21,8 +24,22 @@ def gate_entries(config: GatesConfig, *, made: int, rejected: dict[str, int]) ->
     remaining = made
     for gate in GATES:
         remaining -= rejected.get(gate.name, 0)
-        thresholds = {field: str(getattr(config, field)) for field in _THRESHOLDS.get(gate.name, ())}
+        thresholds = _thresholds(config, gate.name)
         entries.append(
             Gate(name=gate.name, thresholds=thresholds, passed=remaining, rejected=rejected.get(gate.name, 0))
         )
     return tuple(entries)
+
+
+def _thresholds(config: GatesConfig, name: str) -> dict[str, str]:
+    """What a gate was told, as text: a list of names by their number, for a manifest must not name them."""
+    told: dict[str, str] = {}
+    for field in _THRESHOLDS.get(name, ()):
+        value = getattr(config, field)
+        if field == "names" and value is not None:
+            told[field] = f"{len(value)} declared"
+        elif isinstance(value, dict):
+            told[field] = ", ".join(f"{kind} {verdict}" for kind, verdict in sorted(value.items()))
+        elif value is not None:
+            told[field] = str(value)
+    return told

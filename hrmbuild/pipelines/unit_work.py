@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from hrmbuild.config.project import ProjectConfig
 from hrmbuild.errors import InputError
-from hrmbuild.gates.finding import Finding
+from hrmbuild.gates.finding import Finding, Redaction
 from hrmbuild.gates.registry import GATES
 from hrmbuild.pairs.context import CompileContext
 from hrmbuild.pairs.environment import Templates
@@ -20,6 +20,7 @@ from hrmbuild.pairs.passages import passages
 from hrmbuild.pairs.registry import compile_record
 from hrmbuild.pairs.splits import assign
 from hrmbuild.pipelines.declared_columns import check_declared_columns
+from hrmbuild.pipelines.masking import Masker
 from hrmbuild.pipelines.source_files import FoundFile
 from hrmbuild.pipelines.units import Unit, context_settings, source_of
 from hrmbuild.readers.inference import HEAD_BYTES
@@ -82,11 +83,12 @@ class UnitWorker:
             )  # fmt: skip
         except InputError as error:
             _try_again(error, writer)
-            _quarantine(source_of(file, unit, format_name=format_name), unit, error, writer)
+            self._quarantine(source_of(file, unit, format_name=format_name), unit, error, writer)
             return None
+        masker = Masker(self.config.gates)
         for skip in result.skips:
-            writer.add_skip(file.relative, skip)
-        self.notes += [(file.relative, note) for note in result.notes]
+            writer.add_skip(file.relative, masker.skip(skip))
+        self.notes += [(file.relative, masker.message(note)) for note in result.notes]
         return source_of(file, unit, format_name=format_name), result
 
     def _context_records(self, file: FoundFile, unit: Unit, writer: UnitWriter) -> tuple[Record, ...]:
@@ -123,26 +125,39 @@ class UnitWorker:
     def _compile_record(self, record: Record, context: CompileContext, writer: UnitWriter) -> int:
         """Number of pairs made from a record; a record that makes none must have said why."""
         n_pairs = n_rejections = 0
+        masker = Masker(self.config.gates)
         for passage in _passages(record, context):
-            writer.add_passage(passage)
+            if (shown := masker.passage(passage)) is not None:
+                writer.add_passage(shown)
         for compiled in _compiled(record, context):
             if isinstance(compiled, Rejection):
                 n_rejections += 1
-                writer.add_rejection(compiled)
+                writer.add_rejection(masker.rejection(compiled))
             else:
                 n_pairs += 1
-                self._gate(compiled, context, writer)
+                self._gate(compiled, context, writer, masker)
         assert n_pairs or n_rejections, f"{context.source.path}: a record vanished without a reason"
         return n_pairs
 
-    def _gate(self, pair: CompiledPair, context: CompileContext, writer: UnitWriter) -> None:
+    def _gate(self, pair: CompiledPair, context: CompileContext, writer: UnitWriter, masker: Masker) -> None:
         for gate in GATES:
-            finding = gate.check(pair, self.config.gates)
-            if finding is not None:
-                writer.add_rejection(_refusal(pair, context, finding), gate=gate.name)
+            verdict = gate.check(pair, self.config.gates)
+            if isinstance(verdict, Finding):
+                refusal = _refusal(pair, context, verdict)
+                writer.add_rejection(masker.rejection(refusal, keeps_text=verdict.keeps_text), gate=gate.name)
                 return
+            if isinstance(verdict, Redaction):
+                pair = masker.pair(pair, verdict)
         split, axis = assign(pair.split_keys, self.config.seed)
         writer.add_candidate(context.source.path, pair, split=split, axis=axis)
+
+    def _quarantine(self, source: Source, unit: Unit, error: InputError, writer: UnitWriter) -> None:
+        detail = Masker(self.config.gates).message(_sentence(error))
+        writer.add_file(FileOutcome(source, unit.settings.max_pairs, "quarantined", f"{error.code}: {detail}"))
+        writer.add_rejection(
+            Rejection(stage="read", code=error.code, detail=detail, path=source.path, source_sha256=source.sha256,
+                      locator=Locator())
+        )  # fmt: skip
 
 
 def _refusal(pair: CompiledPair, context: CompileContext, finding: Finding) -> Rejection:
@@ -195,15 +210,6 @@ def _head(file: FoundFile) -> bytes:
 
 def _format_of(file: FoundFile, unit: Unit) -> str | None:
     return choose_format(file.path, _head(file), unit.settings)
-
-
-def _quarantine(source: Source, unit: Unit, error: InputError, writer: UnitWriter) -> None:
-    reason = f"{error.code}: {_sentence(error)}"
-    writer.add_file(FileOutcome(source, unit.settings.max_pairs, "quarantined", reason))
-    writer.add_rejection(
-        Rejection(stage="read", code=error.code, detail=_sentence(error), path=source.path,
-                  source_sha256=source.sha256, locator=Locator())
-    )  # fmt: skip
 
 
 def _try_again(error: InputError, writer: UnitWriter) -> bool:

@@ -17,7 +17,7 @@ def code_of(pair) -> str | None:
 
 
 def test_the_order_of_gates_is_fixed():
-    assert [gate.name for gate in gates.GATES] == ["length", "unicode", "control_tokens", "grounding"]
+    assert [gate.name for gate in gates.GATES] == ["length", "unicode", "control_tokens", "grounding", "secrets", "personal_data"]
 
 
 def test_a_good_pair_passes(pair):
