@@ -14,7 +14,7 @@ from hrmbuild.errors import UsageError
 
 if TYPE_CHECKING:
     from hrmbuild.pipelines.doctor import DoctorReport
-    from hrmbuild.pipelines.ledger import LedgerEntry, LedgerReport
+    from hrmbuild.pipelines.ledger_entries import LedgerEntry, LedgerReport
     from hrmbuild.pipelines.plan import PlanReport
 
 
@@ -119,7 +119,9 @@ def _time(report: PlanReport) -> str:
 def _cost(report: PlanReport) -> str:
     if report.cost_usd is None or report.gpu_hours is None:
         return ""
-    return f"${report.cost_usd:,.2f} for {report.gpu_hours:,.2f} GPU-hours at ${report.gpu.usd_per_hour:.2f}"
+    what = "machine-hours" if report.gpu.is_cpu else "GPU-hours"
+    cost = f"{report.cost_usd:,.2f}" if report.cost_usd >= 1 else f"{report.cost_usd:.2g}"
+    return f"${cost} for {report.gpu_hours:,.3g} {what} at ${report.gpu.usd_per_hour:.2f}"
 
 
 def _energy(report: PlanReport) -> str:
@@ -156,7 +158,7 @@ def ledger(
 ) -> None:
     """What every run really cost: failed, interrupted and killed ones, evaluations and packagings included."""
     from hrmbuild.pipelines.ledger import Ledger
-    from hrmbuild.pipelines.ledger import LedgerReport as Report
+    from hrmbuild.pipelines.ledger_entries import LedgerReport as Report
 
     found = Ledger(project_of(config, None, work))
     report = Report(found.path, found.entries())
@@ -170,7 +172,7 @@ def ledger_lines(report: LedgerReport) -> list[str]:
     header = ["began", "what", "outcome", "on", "steps", "tokens", "hours", "TFLOP/s", "MFU", "USD", "kWh"]
     rows = [_entry_cells(entry) for entry in report.entries]
     total = report.as_dict()["total"]
-    usd = "unknown (set hardware.usd_per_hour)" if total["usd"] is None else f"${total['usd']:,.2f}"
+    usd = "cost unknown (set hardware.usd_per_hour)" if total["usd"] is None else f"${total['usd']:,.4g}"
     energy = "" if total["energy_kwh"] is None else f", {total['energy_kwh']:,.3g} kWh at most"
     return [*table(header, rows), "", f"in all {total['gpu_hours']:,.3f} device-hours, {usd}{energy}"]
 
@@ -191,7 +193,7 @@ def _entry_cells(entry: LedgerEntry) -> list[str]:
             for value, form in (
                 (shown["tflops_per_s"], "{:.3g}"),
                 (shown["mfu"], "{:.1%}"),
-                (shown["usd"], "{:,.2f}"),
+                (shown["usd"], "{:,.2f}" if (shown["usd"] or 0) >= 1 else "{:.2g}"),
                 (shown["energy_kwh"], "{:,.3g}"),
             )
         ),

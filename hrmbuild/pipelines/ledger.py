@@ -1,8 +1,9 @@
 """What every run really cost, failed ones, interrupted ones and evaluations included: `ledger.jsonl` beside `runs/`.
 
 Owns opening, closing and settling entries, and what follows from them: GPU-hours, dollars, energy, share of the peak.
-It must not train. While an entry is open its process holds a lock (`.ledger/<id>`); a process that was killed lost it,
-so the next command that looks closes the entry from the lines that the run left in its metrics.
+It must not train. While an entry is open its process holds a lock (`.ledger/<id>`) and touches it every few seconds; a
+process that was killed lost it, so the next command that looks closes the entry: the lock's time is the last sign of
+life, and the lines that a run left in its metrics are its work.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import fcntl
 import json
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from hrmbuild.config.gpus import hardware_for
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import HrmbuildError, InputError
 from hrmbuild.files import disk_errors
+from hrmbuild.pipelines.ledger_entries import LedgerEntry, fold
 from hrmbuild.pipelines.progress import Progress
 from hrmbuild.records.ledger import Began, Closed, Kind, Opened
 from hrmbuild.records.run import Machine, RunRecord
@@ -34,104 +36,8 @@ from hrmbuild.training.interrupt import InterruptedRunError
 from hrmbuild.training.metrics import read_metrics
 from hrmbuild.training.run_folder import RunFolder
 
+SIGN_OF_LIFE_S = 5.0
 LEDGER_NAME, LOCKS_NAME = "ledger.jsonl", ".ledger"
-ENERGY_METHOD = (
-    "power limit of the board x hours x devices: an upper bound; cooling and the rest of the machine left out"
-)
-NO_ENERGY = "not known: set hardware.power_w"
-
-
-@dataclass(frozen=True)
-class LedgerEntry:
-    """One use of the machine."""
-
-    opened: Opened
-    began: Began | None
-    closed: Closed | None
-    """None while it runs."""
-
-    @property
-    def outcome(self) -> str:
-        """finished, interrupted, failed, killed, or running."""
-        return self.closed.outcome if self.closed else "running"
-
-    @property
-    def gpu_hours(self) -> float:
-        """Hours of all devices together (of the machine, where it has none)."""
-        return self.opened.devices * self.closed.seconds / 3600 if self.closed else 0.0
-
-    @property
-    def usd(self) -> float | None:
-        """By the price that stood when it was opened; None: no price is known."""
-        price = self.opened.usd_per_hour
-        return None if price is None else price * self.gpu_hours
-
-    @property
-    def energy_kwh(self) -> float | None:
-        """By `ENERGY_METHOD`; None: no power is known."""
-        power = self.opened.power_w
-        return None if power is None else power * self.gpu_hours / 1000
-
-    @property
-    def flops_per_s(self) -> float | None:
-        """Of one device inside steps; None where nothing was trained."""
-        closed = self.closed
-        if closed is None or not closed.flops or not closed.step_seconds:
-            return None
-        return closed.flops / closed.step_seconds / self.opened.devices
-
-    @property
-    def mfu(self) -> float | None:
-        """Share of the matrix peak inside steps; None where the peak is unknown or nothing was trained."""
-        rate, peak = self.flops_per_s, self.opened.peak_tflops
-        return None if rate is None or peak is None else rate / peak / 1e12
-
-    def as_dict(self) -> dict[str, Any]:
-        """As `ledger --json` shows it."""
-        opened = self.opened.model_dump(mode="json", exclude={"format", "event"})
-        closed = self.closed.model_dump(mode="json", exclude={"event", "id", "at"}) if self.closed else {}
-        rate = self.flops_per_s
-        return {
-            **opened,
-            "first_step": self.began.step if self.began else None,
-            "ended_at": self.closed.at if self.closed else None,
-            "outcome": self.outcome,
-            **closed,
-            "gpu_hours": round(self.gpu_hours, 6),
-            "tflops_per_s": None if rate is None else round(rate / 1e12, 4),
-            "mfu": None if self.mfu is None else round(self.mfu, 4),
-            "usd": None if self.usd is None else round(self.usd, 4),
-            "energy_kwh": None if self.energy_kwh is None else round(self.energy_kwh, 6),
-            "energy_method": NO_ENERGY if self.energy_kwh is None else ENERGY_METHOD,
-        }
-
-
-@dataclass(frozen=True)
-class LedgerReport:
-    """All entries, the oldest first."""
-
-    path: Path
-    entries: tuple[LedgerEntry, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The keys of `ledger --json`."""
-        return {
-            "ledger": str(self.path),
-            "entries": [entry.as_dict() for entry in self.entries],
-            "total": totals(self.entries),
-        }
-
-
-def totals(entries: tuple[LedgerEntry, ...] | list[LedgerEntry]) -> dict[str, Any]:
-    """Sums; dollars and energy are null where one of the entries has none, since a part is no bill."""
-    usd, energy = [entry.usd for entry in entries], [entry.energy_kwh for entry in entries]
-    return {
-        "entries": len(entries),
-        "seconds": round(sum(entry.closed.seconds for entry in entries if entry.closed), 3),
-        "gpu_hours": round(sum(entry.gpu_hours for entry in entries), 6),
-        "usd": None if not usd or None in usd else round(sum(x for x in usd if x is not None), 4),
-        "energy_kwh": None if not energy or None in energy else round(sum(x for x in energy if x is not None), 6),
-    }
 
 
 class OpenEntry:
@@ -216,7 +122,7 @@ class Ledger:
         try:
             self.append(opened)
             entry = OpenEntry(self, opened, run=run)
-            with _closing(entry):
+            with _signs_of_life(self._locks / opened.id), _closing(entry):
                 yield entry
         finally:
             (self._locks / opened.id).unlink(missing_ok=True)
@@ -263,7 +169,9 @@ class Ledger:
         """Close the entries of processes that are gone, from what their runs left."""
         for entry in self._folded():
             if entry.closed is None and not self._is_alive(entry.opened.id):
-                self.append(_found_dead(entry, self._project.work / entry.opened.subject))
+                lock = self._locks / entry.opened.id
+                alive_until_s = lock.stat().st_mtime if lock.exists() else None
+                self.append(_found_dead(entry, self._project.work / entry.opened.subject, alive_until_s))
                 (self._locks / entry.opened.id).unlink(missing_ok=True)
 
     def _hold(self, name: str) -> int:
@@ -306,21 +214,6 @@ class Ledger:
                 yield line
 
 
-def fold(lines: Iterator[dict[str, Any]]) -> list[LedgerEntry]:
-    """Entries from lines, in the order in which they were opened; events of later versions are passed over."""
-    found: dict[str, LedgerEntry] = {}
-    for line in lines:
-        event = line.get("event")
-        if event == "opened":
-            opened = Opened.model_validate(line)
-            found[opened.id] = LedgerEntry(opened, None, None)
-        elif event in ("began", "closed") and line["id"] in found:
-            entry = found[line["id"]]
-            new = Began.model_validate(line) if event == "began" else Closed.model_validate(line)
-            found[line["id"]] = replace(entry, **{event: new})
-    return list(found.values())
-
-
 @contextmanager
 def _closing(entry: OpenEntry) -> Iterator[None]:
     try:
@@ -340,14 +233,35 @@ def _closing(entry: OpenEntry) -> Iterator[None]:
     entry.close("finished")
 
 
-def _found_dead(entry: LedgerEntry, run: Path) -> Closed:
-    """A killed process's last word: what its metrics hold beyond the step at which it began."""
+@contextmanager
+def _signs_of_life(lock: Path) -> Iterator[None]:
+    """Touch the lock every few seconds, in a thread that does nothing else."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(SIGN_OF_LIFE_S):
+            with suppress(OSError):
+                os.utime(lock)
+
+    thread = threading.Thread(target=beat, name="ledger", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _found_dead(entry: LedgerEntry, run: Path, alive_until_s: float | None) -> Closed:
+    """A killed process's last word: its last sign of life, and what its metrics hold beyond where it began."""
     trains = entry.opened.kind == "train"
     first_step = entry.began.step if entry.began else None
     work = _work_of(run, first_step) if trains else {}
     lines = _new_lines(run, first_step) if trains else []
-    seconds = max((float(line.get("elapsed_s", 0)) for line in lines), default=0.0)
-    at = dt.datetime.fromisoformat(entry.opened.at) + dt.timedelta(seconds=seconds)
+    opened_at = dt.datetime.fromisoformat(entry.opened.at)
+    lived_s = 0.0 if alive_until_s is None else alive_until_s - opened_at.timestamp()
+    seconds = round(max([0.0, lived_s, *(float(line.get("elapsed_s", 0)) for line in lines)]), 3)
+    at = opened_at + dt.timedelta(seconds=seconds)
     known = {"id": entry.opened.id, "at": _iso(at), "outcome": "killed", "seconds": seconds}
     return Closed.model_validate(known | work)
 

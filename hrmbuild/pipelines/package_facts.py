@@ -16,7 +16,7 @@ from hrmbuild.packaging.card_facts import CardFacts, CardOwner, CardScore, CardT
 from hrmbuild.packaging.provenance import Materials, Origin
 from hrmbuild.pipelines.finished_run import FinishedRun
 from hrmbuild.pipelines.identity import code_sha256
-from hrmbuild.pipelines.ledger import ENERGY_METHOD, LedgerEntry, totals
+from hrmbuild.pipelines.ledger_entries import ENERGY_METHOD, LedgerEntry, totals
 from hrmbuild.records.manifest import Manifest
 
 _ON_CARD = ("all", "axis", "rules", "boundary", "stratum")

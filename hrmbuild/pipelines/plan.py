@@ -22,7 +22,8 @@ from hrmbuild.config.presets import PRESETS
 from hrmbuild.config.project import ProjectConfig, SourceConfig, TrainConfig
 from hrmbuild.config.sufficiency import NEVER_REFUSED, Sufficiency, insufficient, sufficiency
 from hrmbuild.errors import AnswerIsNoError, UsageError
-from hrmbuild.pipelines.ledger import ENERGY_METHOD, NO_ENERGY, Ledger
+from hrmbuild.pipelines.ledger import Ledger
+from hrmbuild.pipelines.ledger_entries import ENERGY_METHOD, NO_ENERGY
 from hrmbuild.pipelines.manifests import current_manifest
 from hrmbuild.pipelines.plan_corpus import CorpusCounts, counts_of, counts_of_tokens
 from hrmbuild.pipelines.plan_speed import PUBLISHED, Speed, assumed_speed

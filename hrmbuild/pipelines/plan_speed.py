@@ -13,7 +13,7 @@ from typing import Any
 from hrmbuild.config.flops import flops_per_token
 from hrmbuild.config.gpus import GPU_TYPES, GpuType
 from hrmbuild.config.presets import PRESETS
-from hrmbuild.pipelines.ledger import LedgerEntry
+from hrmbuild.pipelines.ledger_entries import LedgerEntry
 from hrmbuild.training.schedules import backprop_depth
 
 CPU_CORE_FLOPS = {"bfloat16": 1.2e11, "float32": 4.5e10}

@@ -64,7 +64,7 @@ class Closed(Noun):
     code: str | None = None
     """Of the error that ended it."""
     seconds: float
-    """By the clock, from opening on; of a killed one: up to the last line of its metrics."""
+    """By the clock, from opening on; of a killed one: up to its last sign of life, a few seconds short."""
     steps: int = 0
     """Updates computed, lost ones included."""
     tokens: int = 0

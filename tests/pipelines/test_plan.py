@@ -14,7 +14,8 @@ from hrmbuild.config.sufficiency import sufficiency
 from hrmbuild.errors import AnswerIsNoError, UsageError
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
-from hrmbuild.pipelines.ledger import Ledger, LedgerEntry
+from hrmbuild.pipelines.ledger import Ledger
+from hrmbuild.pipelines.ledger_entries import LedgerEntry
 from hrmbuild.pipelines.plan import Wish, plan
 from hrmbuild.pipelines.plan_corpus import counts_of
 from hrmbuild.pipelines.plan_speed import published_mfu
