@@ -20,7 +20,7 @@ from hrmbuild.pipelines.progress import Progress
 from hrmbuild.records.pair import SPLITS, Pair, Split
 from hrmbuild.records.schemas import row_schema_bytes
 from hrmbuild.store.corpus import Corpus
-from hrmbuild.tokens.encode import count_stream
+from hrmbuild.tokens.encode_stream import count_stream
 from hrmbuild.tokens.tokenizer import TextTokenizer
 
 

@@ -10,12 +10,8 @@ It must not read files. Source: arXiv 2605.20613, "PrefixLM" and "Conditions".
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +19,6 @@ from numpy.typing import NDArray
 from hrmbuild.tokens.control import CONTROL_IDS, END, PREFIX_END, START, condition_ids
 from hrmbuild.tokens.tokenizer import TextTokenizer
 
-T = TypeVar("T")
-Result = TypeVar("Result")
-
-BATCH_PAIRS = 2048
-"""Pairs encoded together: enough to keep all cores busy, little enough to hold in memory."""
-BATCHES_AHEAD = 5
-"""Batches in memory at most: being encoded, or ready for the caller."""
-_CALLS_AT_ONCE = 3
-"""Of the library: while one batch ends and its cores fall idle, the next has begun."""
 _NO_CONTENT = "a response needs at least one content token, then its end token"
 
 
@@ -114,48 +101,5 @@ def encode_batch(tokenizer: TextTokenizer, texts: Sequence[tuple[str, str, str]]
     return EncodedBatch(np.array(token_ids, dtype=np.uint32), lengths)
 
 
-def encode_stream(
-    tokenizer: TextTokenizer, rows: Iterable[T], *, texts: Callable[[T], tuple[str, str, str]]
-) -> Iterator[tuple[list[T], EncodedBatch]]:
-    """Batches of rows with their ids, in order, however many there are; see `_ahead`."""
-    return _ahead(rows, lambda batch: encode_batch(tokenizer, [texts(row) for row in batch]))
-
-
-def count_stream(
-    tokenizer: TextTokenizer, rows: Iterable[T], *, texts: Callable[[T], tuple[str, str]]
-) -> Iterator[tuple[T, tuple[int, int]]]:
-    """Rows with the content tokens of their two texts, in order, however many there are; see `_ahead`."""
-
-    def counted(batch: list[T]) -> list[int]:
-        return [len(ids) for ids in tokenizer.encode_batch([text for row in batch for text in texts(row)])]
-
-    for batch, lengths in _ahead(rows, counted):
-        yield from zip(batch, zip(lengths[::2], lengths[1::2], strict=True), strict=True)
-
-
-def _ahead(rows: Iterable[T], work: Callable[[list[T]], Result]) -> Iterator[tuple[list[T], Result]]:
-    """Batches with what `work` makes of them, in order.
-
-    The library encodes outside Python's lock, on all cores; a few batches are under way at once, so that no core waits
-    while Python unpacks one or the caller reads and writes. At most `BATCHES_AHEAD` are in memory.
-    """
-    with ThreadPoolExecutor(max_workers=_CALLS_AT_ONCE) as pool:
-        under_way: deque[tuple[list[T], Future[Result]]] = deque()
-        for batch in in_batches(rows, BATCH_PAIRS):
-            under_way.append((batch, pool.submit(work, batch)))
-            if len(under_way) == BATCHES_AHEAD:
-                ready, made = under_way.popleft()
-                yield ready, made.result()
-        for ready, made in under_way:
-            yield ready, made.result()
-
-
 def _framed(condition: str, instruction: list[int], *, response: list[int]) -> EncodedPair:
     return EncodedPair(prefix_ids(condition, instruction), [*response, CONTROL_IDS[END]])
-
-
-def in_batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of up to `size` values, in order."""
-    iterator = iter(values)
-    while batch := list(islice(iterator, size)):
-        yield batch

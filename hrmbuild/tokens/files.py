@@ -23,7 +23,8 @@ from hrmbuild.files import disk_errors, rename_folder, write_atomic
 from hrmbuild.fingerprint import hash_file
 from hrmbuild.records.pair import SPLITS, Split
 from hrmbuild.records.token_files import TokenFileName, TokenFiles, TokenSplit
-from hrmbuild.tokens.encode import EncodedBatch, encode_stream
+from hrmbuild.tokens.encode import EncodedBatch
+from hrmbuild.tokens.encode_stream import encode_stream
 from hrmbuild.tokens.tokenizer import TextTokenizer
 
 STATE_NAME = "token-files.json"

@@ -69,6 +69,8 @@ class TextTokenizer:
         self._tokenizer = _parse(data, where)
         # Without this, a document that spells `<|im_end|>` would end its own prefix.
         self._tokenizer.encode_special_tokens = True
+        self.data = data
+        """Bytes of `tokenizer.json`."""
         self.sha256 = sha256_hex(data)
         """Of the bytes given."""
         self.control_ids = dict(CONTROL_IDS)

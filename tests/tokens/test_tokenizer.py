@@ -13,15 +13,7 @@ from hypothesis import strategies as st
 
 from hrmbuild.errors import InputError
 from hrmbuild.tokens.control import CONTROL_IDS, CONTROL_TOKENS, condition_ids
-from hrmbuild.tokens.encode import (
-    BATCH_PAIRS,
-    BATCHES_AHEAD,
-    EncodedPair,
-    encode_batch,
-    encode_pair,
-    encode_prompt,
-    encode_stream,
-)
+from hrmbuild.tokens.encode import EncodedPair, encode_batch, encode_pair, encode_prompt
 from hrmbuild.tokens.tokenizer import TextTokenizer, load_tokenizer, train_tokenizer
 from hrmbuild.tokens.vocabulary import default_vocab_size, distinct_bytes, largest_vocab_for, vocab_size_for
 
@@ -106,29 +98,6 @@ def test_a_batch_of_pairs_encodes_as_each_pair_does() -> None:
     pairs = [encode_pair(trained(), c, instruction=i, response=r) for c, i, r in texts]
     assert batch.token_ids.tolist() == [token for pair in pairs for token in pair.prefix_ids + pair.response_ids]
     assert batch.lengths.tolist() == [[len(pair.prefix_ids), len(pair.response_ids)] for pair in pairs]
-
-
-def test_pairs_come_in_order_and_are_read_no_further_ahead_than_a_few_batches() -> None:
-    n_pairs, read = BATCH_PAIRS * (BATCHES_AHEAD + 2) + 7, 0
-
-    def numbers():
-        nonlocal read
-        for number in range(n_pairs):
-            read += 1
-            yield number
-
-    seen = 0
-    for rows, encoded in encode_stream(trained(), numbers(), texts=lambda n: ("direct", f"Rule {n}", TEXTS[n % 200])):
-        assert rows[0] == seen and len(rows) == len(encoded.lengths)
-        seen += len(rows)
-        assert read <= seen + BATCH_PAIRS * BATCHES_AHEAD
-    assert seen == n_pairs
-
-
-def test_a_fault_while_a_batch_is_encoded_reaches_the_caller() -> None:
-    texts = [("direct", "Case 1", "approved.")] * BATCH_PAIRS + [("direct", "Case 2", "")]
-    with pytest.raises(ValueError, match="at least one content token"):
-        list(encode_stream(trained(), texts, texts=lambda text: text))
 
 
 def test_a_response_without_content_is_refused() -> None:
