@@ -7,10 +7,11 @@ DEMO ?= build/demo
 FULL ?= build/demo-full
 FULL_STEPS ?= 8000
 DATA ?= ../shared/data
+PAIRS ?= 10000000
 CODE := hrmbuild tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-generate bench-serve bench-arch bench-package chaos bundle wheel gpu-smoke clean
+.PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-generate bench-serve bench-data bench-arch bench-package chaos bundle wheel gpu-smoke clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,7 +63,7 @@ schemas: install ## write schemas/*.json again from the records
 golden: install ## render every wording again into tests/golden/templates; read the difference before you commit it
 	$(BIN)/python tests/golden/render_templates.py
 
-bench: bench-train bench-generate bench-serve bench-arch ## every benchmark, side by side, each ending in one JSON line
+bench: bench-train bench-generate bench-serve bench-data bench-arch ## every benchmark, side by side, each ending in one JSON line
 
 bench-train: install ## our training step against transformers' class, same weights and batches
 	$(BIN)/python tests/benchmarks/bench_train.py
@@ -72,6 +73,9 @@ bench-generate: install ## what `ask` generates a second, against transformers.g
 
 bench-serve: install ## what recurrence costs when it is served: a package beside a plain Transformer, transformers serve, rising load
 	$(BIN)/python tests/benchmarks/bench_serve.py
+
+bench-data: install ## encoding beside the tokenizers library alone, and memory of 10 million pairs (PAIRS=N for fewer)
+	$(BIN)/python tests/benchmarks/bench_data.py --pairs $(PAIRS)
 
 bench-arch: install ## HRM, Transformer and TRM at matched FLOPs on the example rules (half an hour, resumable)
 	$(BIN)/python tests/benchmarks/bench_arch.py
