@@ -68,8 +68,8 @@ def trained(frozen: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pro
     return project, train(project, progress=progress), progress.messages
 
 
-def checks(project: Project, report: TrainReport, **options: bool) -> dict[str, str]:
-    found = verify(report.folder, project=project, **options)
+def checks(project: Project, report: TrainReport, *, deep: bool = False) -> dict[str, str]:
+    found = verify(report.folder, project=project, deep=deep)
     return {one.name: one.detail for one in found.checks if one.name in ("mix", "batches", "token files")} | {
         f"bad {one.name}": one.detail for one in found.checks if not one.ok
     }

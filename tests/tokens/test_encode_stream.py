@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 
 import numpy as np
@@ -88,6 +88,7 @@ def test_no_process_outlives_a_stream_that_is_left(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(streams, "EncodeWorker", recorded)
     stream = encode_stream(trained(), texts(3 * BATCH_PAIRS), texts=same)
+    assert isinstance(stream, Generator)
     assert len(next(stream)[0]) == 1 and len(next(stream)[0]) == BATCH_PAIRS
     stream.close()
     assert len(started) == 2 and [alive(worker.process_id) for worker in started] == [False, False]

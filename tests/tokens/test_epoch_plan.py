@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hrmbuild.config.presets import PRESETS
 from hrmbuild.fingerprint import draw_fraction, sha256_hex
 from hrmbuild.tokens.plan import PlanKey, StepShape, epoch_plan, step_shape
 
+LENGTHS = Path(__file__).resolve().parents[1] / "benchmarks" / "lengths"
 KEY = PlanKey(sha256_hex(b"corpus"), sha256_hex(b"tokenizer"), seed=0, epoch=0)
 NANO = StepShape(1, 4096)
 XL = StepShape(16, 12_288)
@@ -60,6 +65,24 @@ def test_flops_of_the_bins_of_a_step_are_within_two_percent() -> None:
         costs = [cost[pairs].sum() for pairs in plan.step(step)]
         ratios.append(max(costs) / np.mean(costs))
     assert np.mean(ratios) <= 1.01 and np.quantile(ratios, 0.95) <= 1.02
+
+
+@pytest.mark.parametrize("preset", ["nano", "B", "XL"])
+@pytest.mark.parametrize("name", ["gsm8k", "scenarios", "mixed"])
+def test_real_lengths_fill_their_slots_and_no_bin_of_any_step_has_two_percent_more_flops(
+    name: str, preset: str
+) -> None:
+    lengths = np.array(json.loads((LENGTHS / f"{name}.json").read_text()))
+    shape, width = step_shape(PRESETS[preset].batch_tokens), PRESETS[preset].hidden_size
+    lengths = np.tile(lengths, (-(-250 * shape.tokens // int(lengths.sum())), 1))
+    prefix, response = lengths[:, 0], lengths[:, 1] - 1
+    slots = prefix + response
+    plan = epoch_plan(KEY, slots, shape=shape)
+    assert slots.sum() / (plan.n_steps * shape.tokens) >= 0.995
+    cost = 24.0 * width**2 * slots + 4.0 * width * (prefix**2 + prefix * response + response**2 / 2)  # of one layer
+    for step in range(plan.n_steps):
+        costs = [cost[pairs].sum() for pairs in plan.step(step)]
+        assert max(costs) <= 1.02 * np.mean(costs)
 
 
 def test_steps_of_an_epoch_are_equally_large() -> None:
