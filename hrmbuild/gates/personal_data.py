@@ -1,7 +1,8 @@
 """Personal data: masked where it is quoted or imported, refused where it is the answer itself or part of a computation.
 
-Owns the verdict by kind (`gates.personal_data` of the settings), and the names that are declared (`gates.names`). Names
-that nobody declared are not found. It must not mask: it says which words, and who applies masks keeps the evidence true.
+Owns the verdict by kind (`gates.personal_data` of the settings), and the names that are declared (`gates.names`).
+Names that nobody declared are not found. It must not mask: it says which words, and who
+applies masks keeps the evidence true.
 """
 
 from __future__ import annotations

@@ -13,9 +13,11 @@ from hrmbuild.gates.detector import Detector, words_before
 from hrmbuild.gates.national_ids import NATIONAL_IDS, other_number
 
 _LINK = (
-    r"(?:[\s,]*(?:\bno\b|\bnr\b|\bnum\b|\bnumber\b|\bnummer\b|\bnuméro\b|\bnumero\b|n[°º]|\bid\b|\bis\b|\bwas\b|\bist\b|"
+    r"(?:[\s,]*(?:\bno\b|\bnr\b|\bnum\b|\bnumber\b|\bnummer\b|\bnuméro\b|\bnumero\b|n[°º]|\bid\b|\bis\b|\bwas\b|"
+    r"\bist\b|"
     r"\bcard\b|\bdocument\b|\bholder\b|\bthe\b|\bnew\b|\bold\b|\breads\b|\bunder\b|\bon\b|\bat\b|\bto\b|\bam\b|\bhis\b|"
-    r"\bher\b|\bmy\b|\bbook\b|\best\b|\ble\b|\bel\b|\bwith\b|\bof\b|\bend(?:s|ing)\b|\bor\b|[:#=(]|-\s)[.:#]?){0,6}[\s]*"
+    r"\bher\b|\bmy\b|\bbook\b|\best\b|\ble\b|\bel\b|\bwith\b|\bof\b|\bend(?:s|ing)\b|\bor\b|[:#=()]|"
+    r"-\s)[.:#]?){0,6}[\s]*"
 )
 """What may stand between a word and its number: `passport no.: `, `reach me on `."""
 _MONTHS = (
@@ -24,7 +26,8 @@ _MONTHS = (
 )
 _DATE = (
     rf"(?:\d{{1,2}}[./\- ]\d{{1,2}}[./\- ]\d{{2,4}}|\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|"
-    rf"\d{{1,2}}(?:st|nd|rd|th|er)?\.? (?:of |de )?{_MONTHS},? (?:de )?\d{{2,4}}|{_MONTHS} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}})"
+    rf"\d{{1,2}}(?:st|nd|rd|th|er)?\.? (?:of |de )?{_MONTHS},? (?:de )?\d{{2,4}}|{_MONTHS} \d{{1,2}}(?:st|nd|rd|"
+    rf"th)?,? \d{{4}})"
 )
 
 
@@ -44,7 +47,8 @@ def _iban(text: str, start: int, end: int) -> bool:
 
 _CARD_PREFIX = re.compile(r"4|5[1-5]|2[2-7]|3[4-7]|30|6011|64[4-9]|65|62|50|5[6-8]|60|67")
 _CARD_WORDS = re.compile(
-    r"card|visa|master|amex|american express|maestro|credit|debit|payment|paid|pay\b|charge|karte|carte|tarjeta|\bpan\b|"
+    r"card|visa|master|amex|american express|maestro|credit|debit|payment|paid|pay\b|charge|karte|carte|tarjeta|"
+    r"\bpan\b|"
     r"cvv|cvc|diners|discover"
 )
 
@@ -64,7 +68,8 @@ def _card(text: str, start: int, end: int) -> bool:
 
 
 def _phone(text: str, start: int, end: int) -> bool:
-    return 7 <= _digits(text, start, end) <= 15 and not other_number(text, start)
+    value = text[start:end]
+    return 7 <= _digits(text, start, end) <= 15 and "00000" not in value and not other_number(text, start)
 
 
 def _spoken_phone(text: str, start: int, end: int) -> bool:
@@ -74,7 +79,8 @@ def _spoken_phone(text: str, start: int, end: int) -> bool:
 
 
 _NO_ADDRESS = re.compile(
-    r"(?:version|v\.?|release|section|sections|clause|clauses|chapter|article|paragraph|para|rule|§|annex|appendix|item|"
+    r"(?:version|v\.?|release|section|sections|clause|clauses|chapter|article|paragraph|para|rule|§|annex|appendix|"
+    r"item|"
     r"part|figure|table|step|build|firmware|netmask|mask|see|under|and|,)\s*$"
 )
 
@@ -109,31 +115,41 @@ def _email(text: str, start: int, end: int) -> bool:
     return not (text.startswith("git@", start) or (text[end : end + 1] == ":" and text[end + 1 : end + 2].isalpha()))
 
 
-_PLACE = r"(?:,?\s+(?:[A-Z]{1,2}-)?\d{4,6}(?:\s+[A-ZÄÖÜ][\w'’.-]+){1,2}|,\s+[A-Z][\w'’ .-]{2,30},?\s+(?:[A-Z]{2}\s+\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}))?"
+_PLACE = (
+    r"(?:,?\s+(?:[A-Z]{1,2}-)?\d{4,6}(?:\s+[A-ZÄÖÜ][\w'’.-]+){1,2}|"
+    r",\s+[A-Z][\w'’ .-]{2,30},?\s+(?:[A-Z]{2}\s+\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}))?"
+)
+"""A town behind a street."""
 _STREETS = (
     r"Street|St\.?|Avenue|Ave\.?|Road|Rd\.?|Lane|Ln\.?|Drive|Dr\.?|Boulevard|Blvd\.?|Court|Ct\.?|Square|Sq\.?|Terrace|"
     r"Close|Crescent|Gardens|Parkway|Pkwy\.?|Highway|Hwy\.?|Place|Pl\.?|Way|Row|Mews|Grove|Walk|Hill|Quay"
 )
 _ADDRESSES = (
     re.compile(
-        rf"(?<![\w./-])\d{{1,5}}[A-Za-z]?,?[ \n](?:(?:[NSEW]\.?|North|South|East|West) )?(?:[A-Z][\w'’.-]*[ \n]){{1,3}}(?:{_STREETS})(?![\w])"
+        rf"(?<![\w./-])\d{{1,5}}[A-Za-z]?,?[ \n](?:(?:[NSEW]\.?|North|South|East|"
+        rf"West) )?(?:[A-Z][\w'’.-]*[ \n]){{1,3}}(?:{_STREETS})(?![\w])"
         rf"(?:,? (?:NW|NE|SW|SE|N|S|E|W)\b\.?)?(?:,? (?:Apt|Suite|Ste|Unit|Flat|Floor|Room|#)\.? ?[\w-]+)?{_PLACE}"
     ),
     re.compile(
-        r"(?<!\w)(?:[A-ZÄÖÜ][\wäöüß-]*(?:straße|strasse|straat|str\.|weg|platz|allee|gasse|damm|ufer|laan|plein|gracht|vej|gatan)"
-        r"|(?:(?:Am|An der|Auf der|Im|Zum|Zur|Alte[rn]?|Neue[rn]?|[A-ZÄÖÜ][\wäöüß]+er)[ -])+[A-ZÄÖÜ][\wäöüß-]*(?: (?:Straße|Str\.|Weg|Platz|Allee))?)"
-        r"\s\d{1,4}\s?[a-z]?(?![\w.%])(?:,?\s+(?:[A-Z]{1,2}-)?\d{4,5}(?: ?[A-Z]{2})?\s+[A-ZÄÖÜ][\w-]+)?"
+        r"(?<!\w)(?:[A-ZÄÖÜ][\wäöüß-]*(?:straße|strasse|straat|str\.|weg|platz|allee|gasse|damm|ufer|laan|plein|"
+        r"gracht|vej|gatan)"
+        r"|(?:Alte[rn]?|Neue[rn]?|[A-ZÄÖÜ][\wäöüß]+er)[ -](?:Straße|Str\.|Weg|Platz|Allee|Ring))"
+        r"\s\d{1,4}\s?[a-z]?(?![\w%]|[.,]\d)(?:,?\s+(?:[A-Z]{1,2}-)?\d{4,5}(?: ?[A-Z]{2})?\s+[A-ZÄÖÜ][\w-]+)?"
     ),
     re.compile(
         r"(?<!\w)\d{1,4}(?: ?(?:bis|ter))?,? (?:rue|avenue|boulevard|bd|place|chemin|allée|impasse|quai|route|cours)"
-        r" (?:(?:de|du|des|la|le|les|l['’]|d['’])\s?)*[A-ZÉÈ][\w'’éèàçôî-]+(?: [A-ZÉÈ][\w'’éèàçôî-]+){0,3}(?:,? \d{5} [A-ZÉÈ][\w'’-]+)?"
+        r" (?:(?:de|du|des|la|le|les|l['’]|"
+        r"d['’])\s?)*[A-ZÉÈ][\w'’éèàçôî-]+(?: [A-ZÉÈ][\w'’éèàçôî-]+){0,3}(?:,? \d{5} [A-ZÉÈ][\w'’-]+)?"
     ),
     re.compile(
-        r"(?<!\w)(?:Via|Viale|Piazza|Corso|Calle|Avenida|Avda\.|Plaza|Paseo|Rua|Ulica|ul\.) (?:(?:de|del|della|di|la|las|los|da|do) )*"
-        r"[A-ZÁÉÍÓÚŁŚ][\w'’áéíóúñłść-]+(?: [A-ZÁÉÍÓÚŁŚ][\w'’áéíóúñłść-]+){0,2},? (?:n[.°º] ?)?\d{1,4}(?![\w%])(?:,? \d{2}-?\d{3} [A-ZÁÉÍÓÚ][\w-]+)?"
+        r"(?<!\w)(?:Via|Viale|Piazza|Corso|Calle|Avenida|Avda\.|Plaza|Paseo|Rua|Ulica|ul\.) (?:(?:de|del|della|di|"
+        r"la|las|los|da|do) )*"
+        r"[A-ZÁÉÍÓÚŁŚ][\w'’áéíóúñłść-]+(?: [A-ZÁÉÍÓÚŁŚ][\w'’áéíóúñłść-]+){0,2},? "
+        r"(?:n[.°º] ?)?\d{1,4}(?![\w%])(?:,? \d{2}-?\d{3} [A-ZÁÉÍÓÚ][\w-]+)?"
     ),
     re.compile(
-        r"(?<!\w)(?:P\.? ?O\.? ?Box|Postfach|Post Office Box|Casella Postale) \d{1,6}(?:,\s+[A-Z][\w .-]{2,30},?\s+[A-Z]{2}\s+\d{5})?"
+        r"(?<!\w)(?:P\.? ?O\.? ?Box|Postfach|Post Office Box|"
+        r"Casella Postale) \d{1,6}(?:,\s+[A-Z][\w .-]{2,30},?\s+[A-Z]{2}\s+\d{5})?"
     ),
 )
 _STREET_HINTS = (
@@ -141,15 +157,18 @@ _STREET_HINTS = (
      "square", "sq", "terrace", "close", "crescent", "gardens", "parkway", "pkwy", "highway", "hwy", "place", "pl",
      "way", "row", "mews", "grove", "walk", "hill", "quay"),
     ("straße", "strasse", "straat", "str.", "weg", "platz", "allee", "gasse", "damm", "ufer", "laan", "plein", "gracht",
-     "vej", "gatan", "am ", "an der ", "auf der ", "im ", "zum ", "zur ", "alte", "neue"),
+     "vej", "gatan"),
     ("rue ", "avenue ", "boulevard ", "bd ", "place ", "chemin ", "allée ", "impasse ", "quai ", "route ", "cours "),
-    ("via ", "viale ", "piazza ", "corso ", "calle ", "avenida ", "avda.", "plaza ", "paseo ", "rua ", "ulica ", "ul. "),
+    ("via ", "viale ", "piazza ", "corso ", "calle ", "avenida ", "avda.", "plaza ", "paseo ", "rua ",
+     "ulica ", "ul. "),
     ("box ", "postfach ", "casella postale "),
 )  # fmt: skip
 
 _PHONE_WORDS = (
-    r"tel|tel\.|telephone|telefon|téléphone|teléfono|phone|phones|mobile|cell|cellphone|mobil|handy|fax|call|called|dial|ring|"
-    r"text|whatsapp|signal|sms|hotline|extension|reach (?:me|him|her|us|them)|phone number|contact number|durchwahl|portable"
+    r"tel|tel\.|telephone|telefon|téléphone|teléfono|phone|phones|mobile|cell|cellphone|mobil|handy|fax|call|called|"
+    r"dial|ring|"
+    r"text|whatsapp|signal|sms|hotline|extension|reach (?:me|him|her|us|them)|phone number|contact number|durchwahl|"
+    r"portable"
 )
 
 PERSONAL: tuple[Detector, ...] = (
@@ -170,46 +189,60 @@ PERSONAL: tuple[Detector, ...] = (
         r"(?=(?:[^\d\n]{0,2}\d){7})[A-Z0-9](?:[ /\-]?[A-Z0-9]){7,15}"),
         ("tax", "tin", "utr", "tfn", "steuer", "idnr", "nif", "fiscal"), _numbered(7)),
     Detector("passport", _coded(
-        r"passports?|reisepass(?:nummer)?|passnummer|passeport|pasaporte|passaporto|paspoort|personalausweis(?:nummer)?|"
+        r"passports?|reisepass(?:nummer)?|passnummer|passeport|pasaporte|passaporto|paspoort|"
+        r"personalausweis(?:nummer)?|"
         r"ausweisnummer|identity card|id card|carte d['’]identité|travel document|residence permit|aufenthaltstitel",
         r"(?=[A-Z]{0,3}\d*[A-Z]?\d)(?=\w*\d\w*\d\w*\d)[A-Z0-9]{6,12}", flags=re.I),
         ("passport", "pass", "pasaporte", "ausweis", "identity card", "id card", "identité", "travel document",
          "residence permit", "aufenthaltstitel", "paspoort"), _numbered(4)),
     Detector("driving_licence", _coded(
-        r"(?:driving|driver'?s?|drivers|driver’s) licen[cs]es?|dl|führerschein(?:nummer)?|permis de conduire|permiso de conducir|rijbewijs",
+        r"(?:driving|driver'?s?|drivers|driver’s) licen[cs]es?|dl|führerschein(?:nummer)?|permis de conduire|"
+        r"permiso de conducir|rijbewijs",
         r"(?=\w*\d\w*[ -]?\w*\d)[A-Z0-9](?:[ -]?[A-Z0-9]){5,19}"),
         ("licen", "dl", "führerschein", "permis", "rijbewijs"), _numbered(4)),
     Detector("health_id", _coded(
-        r"nhs|medicare|medicaid|health (?:insurance|card|plan)|patient|medical record|mrn|insured person|versicherten-?nummer|"
+        r"nhs|medicare|medicaid|health (?:insurance|card|plan)|patient|medical record|mrn|insured person|"
+        r"versicherten-?nummer|"
         r"krankenversicherten-?nummer|kvnr|gesundheitskarte|insurance member|member|carte vitale|ehic",
         r"(?=(?:[A-Z0-9][ -]?)*\d)[A-Z0-9](?:[ -]?[A-Z0-9]){5,17}"),
-        ("nhs", "medic", "health", "patient", "mrn", "insured", "versicherten", "kvnr", "gesundheit", "member", "vitale",
+        ("nhs", "medic", "health", "patient", "mrn", "insured", "versicherten", "kvnr", "gesundheit",
+         "member", "vitale",
          "ehic"), _numbered(6)),
     Detector("bank_account", _coded(
-        r"(?:bank |giro |savings |current |checking |salary )?(?:account|acct|a/c)|kontonummer|konto-?nr\.?|numéro de compte|kto\.?",
+        r"(?:bank |giro |savings |current |checking |salary )?(?:account|acct|a/c)|kontonummer|konto-?nr\.?|"
+        r"numéro de compte|kto\.?",
         r"\d(?:[ -]?\d){6,16}"), ("account", "acct", "a/c", "konto", "compte", "kto"), _numbered(7)),
     Detector("birth_date", _coded(
-        r"date of birth|d\.?o\.?b\.?|born|birth ?dates?|birthdays?|geboren|geb\.|geburtsdatum|geburtstag|née?|date de naissance|"
+        r"date of birth|d\.?o\.?b\.?|born|birth ?dates?|birthdays?|geboren|geb\.|geburtsdatum|geburtstag|née?|"
+        r"date de naissance|"
         r"fecha de nacimiento|nacid[oa]|nat[oa] il|data di nascita|geboortedatum", _DATE),
-        ("birth", "dob", "d.o.b", "born", "gebor", "geb.", "geburt", "né ", "née", "naissance", "nacimi", "nacid", "nascita",
+        ("birth", "dob", "d.o.b", "born", "gebor", "geb.", "geburt", "né ", "née", "naissance", "nacimi",
+         "nacid", "nascita",
          "nato", "nata", "geboorte")),
     Detector("licence_plate", _coded(
-        r"(?:licen[cs]e|number|registration|vehicle) plates?|plates?|(?:vehicle|car|van|truck|motorcycle|vehicle's) (?:registration|reg)"
-        r"(?: mark)?|kennzeichen|immatriculation|plaque(?: d['’]immatriculation)?|matrícula|targa|kenteken|rejestracyjny",
-        r"(?-i:[A-ZÄÖÜ0-9]{1,4}(?:[ -]{1,2}[A-Z0-9]{1,4}){0,3})"),
+        r"(?:licen[cs]e|number|registration|vehicle) plates?|plates?|(?:vehicle|car|van|truck|motorcycle|"
+        r"vehicle's) (?:registration|reg)"
+        r"(?: mark)?|kennzeichen|immatriculation|plaque(?: d['’]immatriculation)?|matrícula|targa|kenteken|"
+        r"rejestracyjny",
+        r"(?-i:[A-ZÄÖÜ0-9]{1,8}(?:[ -]{1,2}[A-Z0-9]{1,4}){0,3})"),
         ("plate", "registration", "reg", "kennzeichen", "immatriculation", "plaque", "matrícula", "targa", "kenteken",
          "rejestracyjny"), _has_letter_and_digits),
     Detector("phone", re.compile(
-        r"(?<![\w+])(?:\+|00(?=[1-9]\d))[1-9]\d{0,2}(?:[ .\-/]{0,2}\(0\))?(?:[ .\-/()]{0,2}\d){6,12}(?![\w])"), (), _phone),
-    Detector("phone", re.compile(r"(?<![\w.,-])(?:1[-. ])?\(?[2-9]\d{2}\)?[-. ] ?[2-9]\d{2}[-.]\d{4}(?![\w-]|\.\d)"), (), _phone),
+        r"(?<![\w+.,-])(?:\+|"
+        r"00(?=[1-9]\d))[1-9]\d{0,2}(?:[ .\-/]{0,2}\(0\))?(?:[ .\-/()]{0,2}\d){6,12}(?![\w])"), (), _phone),
+    Detector("phone", re.compile(r"(?<![\w.,-])(?:1[-. ])?\(?[2-9]\d{2}\)?[-. ] ?[2-9]\d{2}[-.]\d{4}(?![\w-]|"
+                                 r"\.\d)"), (), _phone),
     Detector("phone", re.compile(
-        r"(?<![\w.,+-])(?:\(0\d{2,4}\) ?|0\d{2,5} ?[/-] ?|0\d{3,4} (?=\d{6,7}(?!\d))|07\d{3} (?=\d{3} ?\d{3}(?!\d))|0\d{2} (?=\d{4} \d{4}(?!\d)))"
+        r"(?<![\w.,+-])(?:\(0\d{2,4}\) ?|0\d{2,5} ?[/-] ?|0\d{3,4} (?=\d{6,7}(?!\d))|07\d{3} (?=\d{3} ?\d{3}(?!\d))|"
+        r"0\d{2} (?=\d{4} \d{4}(?!\d)))"
         r"\d(?:[ -]?\d){4,8}(?![\w-]|[.,]\d)|(?<![\w.,+-])0[1-9](?:[ .]\d{2}){4}(?!\w)"), (), _phone),
     Detector("phone", _coded(_PHONE_WORDS, r"\(?\+?\d(?:[ .\-/()]{0,2}\d){5,14}"),
-             ("tel", "phone", "tél", "mobil", "cell", "handy", "fax", "call", "dial", "ring", "text", "whatsapp", "signal",
+             ("tel", "phone", "tél", "mobil", "cell", "handy", "fax", "call", "dial", "ring", "text",
+              "whatsapp", "signal",
               "sms", "hotline", "extension", "reach", "contact", "durchwahl", "portable"), _spoken_phone),
     Detector("ip_address", re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)"), (), _ip),
-    Detector("ip_address", re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){2,7}(?::?[0-9a-fA-F]{1,4}|:)(?:[0-9a-fA-F:]*)(?![\w:])"),
+    Detector("ip_address", re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){2,7}(?::?[0-9a-fA-F]{1,4}|"
+                                      r":)(?:[0-9a-fA-F:]*)(?![\w:])"),
              ("::", ":"), _ip),
     *(Detector("address", pattern, hints) for pattern, hints in zip(_ADDRESSES, _STREET_HINTS, strict=True)),
 )  # fmt: skip

@@ -27,6 +27,14 @@ def _is_password(text: str, start: int, end: int) -> bool:
     return letters >= 2 and (digits >= 1 or signs >= 1 or mixed) and not re.fullmatch(r"\d+\w{0,3}", value)
 
 
+def _is_bare_password(text: str, start: int, end: int) -> bool:
+    """Right behind the word, without a sign between them, only what looks drawn: digits, and signs or both cases."""
+    value = text[start:end].rstrip(".,;:!?)\"'")
+    signs = any(not one.isalnum() and one not in "-'’/." for one in value)
+    both = value != value.lower() and value != value.upper()
+    return _is_password(text, start, end) and any(one.isdigit() for one in value) and (signs or both)
+
+
 def _is_random(text: str, start: int, end: int) -> bool:
     """Letters and digits without the shape of words: what a machine drew."""
     value = text[start:end]
@@ -68,6 +76,9 @@ SECRETS: tuple[Detector, ...] = (
         r"\b[\"']?(?:\s+(?:for|of|to)\s+[\w .@/-]{1,30}?)?\s*(?::|=>?|->|\bis\b(?: now)?|\bist\b|\blautet\b|\best\b)\s*"
         r"[\"'`“„]?(?P<v>[^\s\"'`”“]{6,64})", re.I),
         ("pass", "kennwort", "pwd", "contrase", "wachtwoord", "pin code"), _is_password),
+    Detector("password", re.compile(
+        r"\b(?:password|passphrase|passwort|kennwort|pwd)\s+[\"'`]?(?P<v>[^\s\"'`]{6,64})", re.I),
+        ("pass", "kennwort", "pwd"), _is_bare_password),
 )  # fmt: skip
 """The most particular first."""
 

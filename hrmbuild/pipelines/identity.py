@@ -38,7 +38,8 @@ def code_sha256(*rooms: str) -> str:
 
 def compiling_code_sha256() -> str:
     """Hash of the code that decides which pairs come out of a file."""
-    return code_sha256(*_COMPILING)
+    masking = Path(hrmbuild.__file__).parent / "pipelines" / "masking.py"
+    return hash_value([code_sha256(*_COMPILING), hash_file(masking)])
 
 
 def project_templates(project: Project) -> Templates:

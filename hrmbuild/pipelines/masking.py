@@ -1,8 +1,8 @@
 """Masks for personal data in what one record yields: numbered, the same words always the same number, and no way back.
 
 Owns putting masks into pairs, passages and messages such that evidence stays true: an occurrence records its masks as
-offsets into the exact text at its place, so "stands at its span" holds after them. The numbers of a record live in memory
-while it is compiled and are written nowhere. It must not decide what is personal: the gate does.
+offsets into the exact text at its place, so "stands at its span" holds after them. The numbers of a record live in
+memory while it is compiled and are written nowhere. It must not decide what is personal: the gate does.
 """
 
 from __future__ import annotations

@@ -32,6 +32,5 @@ def test_masks_over_masks_are_one_set_of_masks(data: st.DataObject, text: str) -
 
 
 def test_a_mask_that_touches_a_joined_line_swallows_it() -> None:
-    text = "call +49 30\n1234567 now"
     first = (Mask(11, 12, " "),)
     assert mask_over(first, [Mask(5, 19, "[PHONE_1]")]) == (Mask(5, 19, "[PHONE_1]"),)
