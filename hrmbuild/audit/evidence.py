@@ -203,7 +203,9 @@ def _readable(path: Path) -> Iterator[None]:
 
 def _may_hold(group: Any, split: Split | None) -> bool:
     """Whether a row group of `pairs.parquet` may hold rows of a split, by the bounds of its first column."""
-    bounds = group.column(0).statistics if split is not None else None
+    if split is None:
+        return True
+    bounds = group.column(0).statistics
     if bounds is None or not bounds.has_min_max or not isinstance(bounds.min, str):
         return True
     return bounds.min <= split <= bounds.max

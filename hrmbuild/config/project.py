@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
@@ -223,8 +222,8 @@ class TrainConfig(Settings):
     """`true`: torch.compile for what stands around attention in every block. Off unless asked for: the first step takes
     a minute or more, other bits come out, and on a CPU it gains a few per cent (`docs/measured.md`)."""
     sharding: Literal["auto", "ddp", "fsdp"] | None = None
-    """Several ranks: each with the whole model (`ddp`) or with its rows of it (`fsdp`); absent or `auto`: whole where it
-    fits the smallest GPU. It decides no weight beyond rounding, and a run may go on with another."""
+    """Several ranks: each with the whole model (`ddp`) or with its rows of it (`fsdp`); absent or `auto`: whole where
+    it fits the smallest GPU. It decides no weight beyond rounding, and a run may go on with another."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads; absent: the cores this process may use. Recorded: other threads may give other bits."""
     eval_every_steps: int | None = Field(default=None, ge=1)
@@ -250,8 +249,8 @@ class GatesConfig(Settings):
     """UTF-8 bytes of NFC text: nothing before freeze depends on a tokenizer."""
     max_response_bytes: int = Field(default=8192, ge=1)
     personal_data: dict[PersonalKind, Literal["pass", "redact", "reject"]] | None = None
-    """Kind -> what becomes of it; kinds that are not named are masked (`redact`). A pair is refused in any case where the
-    answer itself is personal data, or is computed from what would be masked."""
+    """Kind -> what becomes of it; kinds that are not named are masked (`redact`). A pair is refused in any case where
+    the answer itself is personal data, or is computed from what would be masked."""
     personal_answer_share: float = Field(default=0.5, gt=0, le=1)
     """From this share of its letters and digits on, an answer is itself personal data."""
     names: tuple[Annotated[str, StringConstraints(min_length=2, strip_whitespace=True)], ...] | None = None
@@ -259,7 +258,7 @@ class GatesConfig(Settings):
 
     def verdict_on(self, kind: str) -> str:
         """What becomes of a kind of personal data."""
-        declared: Mapping[str, str] = self.personal_data or {}
+        declared: dict[str, str] = {**(self.personal_data or {})}
         return declared.get(kind, "redact")
 
 

@@ -15,7 +15,10 @@ from hrmbuild.errors import UsageError
 from hrmbuild.files import disk_errors, write_atomic
 
 SOURCE_FOLDERS = ("policies", "rules", "memos", "tables", "pairs")
-IGNORED = "corpus.duckdb*\nmanifests/\nruns/\npackages/\ntoken-files/\nevaluations.jsonl\nledger.jsonl\n.ledger/\n*.private.pem\n"
+IGNORED = (
+    "corpus.duckdb*\nmanifests/\nruns/\npackages/\ntoken-files/\nevaluations.jsonl\nledger.jsonl\n.ledger/\n"
+    "*.private.pem\n"
+)
 
 
 @dataclass(frozen=True)
