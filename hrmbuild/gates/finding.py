@@ -56,18 +56,22 @@ def named(char: str) -> str:
     return f"U+{ord(char):04X}"
 
 
-def shown_texts(pair: CompiledPair) -> list[str]:
-    """Every text of a pair that the corpus would keep, those left out that stand whole in one before."""
-    inputs = pair.occurrence.inputs or {}
-    texts = [pair.instruction, pair.response, pair.answer.value, pair.occurrence.text, pair.occurrence.query or ""]
-    texts += [*(pair.answer.choices or ()), *(pair.occurrence.locator.heading_path or ())]
-    texts += [f"{name}: {value}" for name, value in inputs.items() if name not in _NO_WORDS]
-    kept: list[str] = []
-    for text in texts:
-        if text and not any(text in other for other in kept):
-            kept.append(text)
-    return kept
+def shown_text(pair: CompiledPair) -> str:
+    """Every text of a pair that the corpus would keep, as one, those left out that stand whole in one before.
+
+    Between two of them stands a character that no pattern takes, so that nothing is found across.
+    """
+    occurrence, answer = pair.occurrence, pair.answer
+    facts = "".join(f"{name}: {value}{_BETWEEN}" for name, value in (occurrence.inputs or {}).items()
+                    if name not in _NO_WORDS)  # fmt: skip
+    shown = f"{pair.instruction}{_BETWEEN}{pair.response}{_BETWEEN}{facts}"
+    for text in (answer.value, occurrence.text, occurrence.query, *(answer.choices or ()),
+                 *(occurrence.locator.heading_path or ())):  # fmt: skip
+        if text and text not in shown:
+            shown += f"{_BETWEEN}{text}"
+    return shown
 
 
+_BETWEEN = "\n\x00\n"
 _NO_WORDS = frozenset({"masks", "stripped", "instance", "redacted"})
 """Inputs that hold offsets and names of ours."""

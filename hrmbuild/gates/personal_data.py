@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from hrmbuild.config.project import GatesConfig
 from hrmbuild.gates.detector import Found, find_all
-from hrmbuild.gates.finding import Finding, Redaction, shown_texts
+from hrmbuild.gates.finding import Finding, Redaction, shown_text
 from hrmbuild.gates.personal_patterns import PERSONAL
 from hrmbuild.records.pair import CompiledPair
 
@@ -40,7 +40,7 @@ def _names_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
 
 def check(pair: CompiledPair, config: GatesConfig) -> Finding | Redaction | None:
     """`gate.personal_data`, or the words to mask."""
-    words = found_words(shown_texts(pair), config)
+    words = found_words([shown_text(pair)], config)
     if not words:
         return None
     kinds = ", ".join(sorted({kind for kind, _ in words}))

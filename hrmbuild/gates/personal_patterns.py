@@ -127,7 +127,7 @@ _STREETS = (
 _ADDRESSES = (
     re.compile(
         rf"(?<![\w./-])\d{{1,5}}[A-Za-z]?,?[ \n](?:(?:[NSEW]\.?|North|South|East|"
-        rf"West) )?(?:[A-Z][\w'’.-]*[ \n]){{1,3}}(?:{_STREETS})(?![\w])"
+        rf"West) )?(?:(?!EUR|USD|GBP|CHF|Working|Calendar)[A-Z](?:[\w'’-]*|\.)[ \n]){{1,3}}(?:{_STREETS})(?![\w])"
         rf"(?:,? (?:NW|NE|SW|SE|N|S|E|W)\b\.?)?(?:,? (?:Apt|Suite|Ste|Unit|Flat|Floor|Room|#)\.? ?[\w-]+)?{_PLACE}"
     ),
     re.compile(

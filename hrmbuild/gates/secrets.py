@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hrmbuild.config.project import GatesConfig
 from hrmbuild.gates.detector import Found, find_all
-from hrmbuild.gates.finding import Finding, shown_texts
+from hrmbuild.gates.finding import Finding, shown_text
 from hrmbuild.gates.secret_patterns import SECRETS
 from hrmbuild.records.pair import CompiledPair
 
@@ -23,7 +23,7 @@ def find_secrets(text: str) -> list[Found]:
 
 def check(pair: CompiledPair, config: GatesConfig) -> Finding | None:
     """`gate.secret`."""
-    kinds = sorted({found.kind for text in shown_texts(pair) for found in find_secrets(text)})
+    kinds = sorted({found.kind for found in find_secrets(shown_text(pair))})
     return (
         Finding(CODE, f"it shows a secret ({', '.join(kinds)}); its text is not kept", keeps_text=False)
         if kinds
