@@ -21,7 +21,7 @@ _BY_SUFFIX = {
     ".txt": "text", ".text": "text",
     ".eml": "eml",
     ".csv": "csv", ".tsv": "csv", ".psv": "csv", ".ssv": "csv",
-    ".xlsx": "xlsx", ".xlsm": "xlsx",
+    ".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "xls", ".xlsb": "xlsb", ".ods": "ods",
     ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".yaml": "ruleset", ".yml": "ruleset",
 }  # fmt: skip
@@ -30,7 +30,7 @@ _TEMPLATE_SUFFIXES = frozenset({".erb", ".liquid", ".j2", ".jinja", ".tmpl"})
 """A template's suffix hides the one that counts: `page.md.erb`."""
 
 _OTHER_FORMATS = frozenset({
-    ".pdf", ".doc", ".docx", ".odt", ".rtf", ".ppt", ".pptx", ".odp", ".xls", ".xlsb", ".ods", ".html", ".htm",
+    ".pdf", ".doc", ".docx", ".odt", ".rtf", ".ppt", ".pptx", ".odp", ".html", ".htm",
     ".xhtml", ".xml", ".xsl", ".xsd", ".svg", ".msg", ".mbox", ".p7s", ".sql", ".sqlite", ".db", ".duckdb",
     ".parquet", ".arrow", ".feather", ".zip", ".gz", ".bz2", ".xz", ".7z", ".tar", ".png", ".jpg", ".jpeg", ".gif",
     ".tif", ".tiff", ".ebc", ".bin", ".encrypted", ".fuzz", ".tex", ".epub",

@@ -22,7 +22,7 @@ from hrmbuild.readers.markdown import read_markdown
 from hrmbuild.readers.result import MAX_FILE_BYTES, Reader, ReadResult, SourceFile
 from hrmbuild.readers.ruleset import read_ruleset
 from hrmbuild.readers.text import read_text
-from hrmbuild.readers.xlsx import read_xlsx
+from hrmbuild.readers.xlsx import read_ods, read_xls, read_xlsb, read_xlsx
 
 READERS: Mapping[str, Reader] = {
     "cases": read_cases,
@@ -32,6 +32,9 @@ READERS: Mapping[str, Reader] = {
     "markdown": read_markdown,
     "ruleset": read_ruleset,
     "text": read_text,
+    "ods": read_ods,
+    "xls": read_xls,
+    "xlsb": read_xlsb,
     "xlsx": read_xlsx,
 }
 """Name of a format -> its reader; `format:` of a source takes these names."""

@@ -21,6 +21,9 @@ from dataclasses import dataclass, field
 
 from hrmbuild.readers.result import SourceFile
 
+OLE_MAGIC = b"\xd0\xcf\x11\xe0"
+"""First bytes of Microsoft's older container: an .xls, or any workbook under a password."""
+
 MAX_UNPACKED_BYTES = 256 << 20
 MAX_ENTRIES = 5000
 MAX_CELLS = 5_000_000
@@ -67,15 +70,7 @@ def inspect_workbook(file: SourceFile) -> WorkbookFacts:
     Raises:
         InputError: `read.encrypted`, `read.not_a_workbook`, `read.too_large`, `read.xml_entities`.
     """
-    if file.data.startswith(b"\xd0\xcf\x11\xe0"):
-        raise file.error("read.encrypted", "the workbook is protected by a password, or is an old .xls renamed",
-                         fix="save it as .xlsx without a password")  # fmt: skip
-    try:
-        with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
-            entries = _unpacked(file, archive)
-    except _BROKEN_ZIP as error:
-        raise file.error("read.not_a_workbook", f"the file is no readable .xlsx archive: {error}",
-                         fix="open it in a spreadsheet program and save it again") from None  # fmt: skip
+    entries = unpacked_entries(file)
     try:
         names = _sheet_entries(entries)
         sheets = {name: _look_over(file, name, entries[entry]) for name, entry in names.items() if entry in entries}
@@ -85,7 +80,24 @@ def inspect_workbook(file: SourceFile) -> WorkbookFacts:
     return WorkbookFacts(sheets, _unread(entries))
 
 
-def _unpacked(file: SourceFile, archive: zipfile.ZipFile) -> dict[str, bytes]:
+def unpacked_entries(file: SourceFile, *, keep: tuple[str, ...] = (".xml", ".rels", ".vml")) -> dict[str, bytes]:
+    """The parts of a workbook's archive whose names end as `keep` says; the others are inflated, measured and empty.
+
+    Raises:
+        InputError: `read.encrypted`, `read.not_a_workbook`, `read.too_large`, `read.xml_entities`.
+    """
+    if file.data.startswith(OLE_MAGIC):
+        raise file.error("read.encrypted", "the workbook is protected by a password, or is an old .xls renamed",
+                         fix="save it without a password, or give it its own suffix")  # fmt: skip
+    try:
+        with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
+            return _unpacked(file, archive, keep)
+    except _BROKEN_ZIP as error:
+        raise file.error("read.not_a_workbook", f"the file is no readable archive of a workbook: {error}",
+                         fix="open it in a spreadsheet program and save it again") from None  # fmt: skip
+
+
+def _unpacked(file: SourceFile, archive: zipfile.ZipFile, keep: tuple[str, ...]) -> dict[str, bytes]:
     """All XML entries, inflated; others are inflated and dropped, for their size is what matters."""
     entries: dict[str, bytes] = {}
     total = 0
@@ -100,8 +112,9 @@ def _unpacked(file: SourceFile, archive: zipfile.ZipFile) -> dict[str, bytes]:
             raise file.error("read.too_large", f"the workbook unpacks to more than {MAX_UNPACKED_BYTES:,} bytes",
                              why="a small file that unpacks to a huge one is made to exhaust memory",
                              fix="leave it out, or export its sheets as CSV")  # fmt: skip
-        if info.filename.lower().endswith((".xml", ".rels", ".vml")):
-            _refuse_entities(file, info.filename, data)
+        if info.filename.lower().endswith(keep):
+            if not info.filename.lower().endswith(".bin"):
+                _refuse_entities(file, info.filename, data)
             entries[info.filename.replace("\\", "/").lstrip("/")] = data
         else:
             entries[info.filename.lstrip("/")] = b""
@@ -116,7 +129,7 @@ def _refuse_entities(file: SourceFile, name: str, data: bytes) -> None:
                          why="entities can expand without end or fetch other files", fix="leave it out")  # fmt: skip
 
 
-def _parse(
+def parse_xml(
     data: bytes,
     start: Callable[[str, dict[str, str]], None],
     end: Callable[[str], None] | None = None,
@@ -149,9 +162,9 @@ def _sheet_entries(entries: dict[str, bytes]) -> dict[str, str]:
         if name == "Relationship":
             targets[attributes.get("Id", "")] = attributes.get("Target", "")
 
-    _parse(entries[root], on_sheet)
+    parse_xml(entries[root], on_sheet)
     folder, base = posixpath.split(root)
-    _parse(entries.get(f"{folder}/_rels/{base}.rels", b"<none/>"), on_relation)
+    parse_xml(entries.get(f"{folder}/_rels/{base}.rels", b"<none/>"), on_relation)
     return {name: _joined(folder, targets.get(identifier, "")) for name, identifier in sheets.items()}
 
 
@@ -212,23 +225,27 @@ class _SheetScan:
         """Text stands in an element."""
         self.has_value = self.has_value or self.in_value
 
-    @property
-    def n_cells(self) -> int:
-        """Cells of the rectangle from A1, which is what a reader that keeps positions builds."""
-        return self.last_row * self.last_column
-
 
 def _look_over(file: SourceFile, name: str, data: bytes) -> SheetFacts:
     scan = _SheetScan()
-    _parse(data, scan.start, scan.end, scan.words)
-    if scan.n_cells > MAX_CELLS:
+    parse_xml(data, scan.start, scan.end, scan.words)
+    check_extent(file, name, scan.last_row, scan.last_column)
+    return SheetFacts(tuple(scan.uncomputed), scan.hidden_rows, scan.hidden_columns)
+
+
+def check_extent(file: SourceFile, sheet: str, n_rows: int, n_columns: int) -> None:
+    """Refuse a sheet whose rectangle a dense parser could not hold.
+
+    Raises:
+        InputError: `read.too_large`.
+    """
+    if n_rows * n_columns > MAX_CELLS:
         raise file.error(
             "read.too_large",
-            f"sheet {name!r} reaches to row {scan.last_row:,} and column {scan.last_column:,}",
-            why=f"that is a rectangle of {scan.n_cells:,} cells; at most {MAX_CELLS:,} are read",
+            f"sheet {sheet!r} reaches to row {n_rows:,} and column {n_columns:,}",
+            why=f"that is a rectangle of {n_rows * n_columns:,} cells; at most {MAX_CELLS:,} are read",
             fix="delete the stray cells at its end, or export the sheet as CSV",
         )
-    return SheetFacts(tuple(scan.uncomputed), scan.hidden_rows, scan.hidden_columns)
 
 
 _UNREAD = (

@@ -1,4 +1,5 @@
-"""A workbook to Tables: one a visible sheet, its header found below title rows, its numbers in plain decimal form.
+"""A workbook (xlsx, xls, xlsb, ods) to Tables: one a visible sheet, its header found below title rows, its numbers in
+plain decimal form.
 
 Owns which rectangle of a sheet is the table: from the header down to the first empty row and across to the first
 empty column; what stands above, below or beside is a skip with its cells. It must not calculate: a formula that was
@@ -15,11 +16,27 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import PurePosixPath
 
-from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
+from python_calamine import (
+    CalamineError,
+    CalamineSheet,
+    CalamineWorkbook,
+    PasswordError,
+    SheetTypeEnum,
+    SheetVisibleEnum,
+)
 
+from hrmbuild.errors import InputError
 from hrmbuild.readers.result import ReadResult, SourceFile, skip
 from hrmbuild.readers.table_shape import Row, Shape, ShapeError, cell_text, find_header, find_table, identifier
-from hrmbuild.readers.workbook_safety import SheetFacts, WorkbookFacts, column_letters, inspect_workbook
+from hrmbuild.readers.workbook_extents import inspect_ods, inspect_xlsb
+from hrmbuild.readers.workbook_safety import (
+    MAX_CELLS,
+    OLE_MAGIC,
+    SheetFacts,
+    WorkbookFacts,
+    column_letters,
+    inspect_workbook,
+)
 from hrmbuild.records.document import Record, Table
 from hrmbuild.records.locator import Locator
 from hrmbuild.records.source import Skip
@@ -35,12 +52,51 @@ def read_xlsx(file: SourceFile) -> ReadResult:
     Raises:
         InputError: `read.not_a_workbook`, `read.encrypted`, `read.too_large`, `read.xml_entities`, `read.no_table`.
     """
-    facts = inspect_workbook(file)
+    return _read_workbook(file, inspect_workbook(file))
+
+
+def read_xls(file: SourceFile) -> ReadResult:
+    """As `read_xlsx`, of the binary workbooks of Excel 5 to 2003. Their formulas always keep a value."""
+    if not file.data.startswith(OLE_MAGIC):
+        raise file.error("read.not_a_workbook", "this is no .xls workbook: its first bytes are of something else",
+                         fix="give it the suffix of what it is, or save it as .xlsx")  # fmt: skip
+    try:
+        return _read_workbook(file, WorkbookFacts({}, ()))
+    except InputError as error:
+        raise (_protected(file) if error.code == "read.not_a_workbook" else None) or error from None
+
+
+def _protected(file: SourceFile) -> InputError | None:
+    """The parser tells a password from damage only where it is told the format, which the suffix does."""
+    try:
+        CalamineWorkbook.from_path(file.path)
+    except PasswordError:
+        return file.error("read.encrypted", "the workbook is protected by a password",
+                          fix="save it without a password")  # fmt: skip
+    except (CalamineError, OSError):
+        return None
+    return None
+
+
+def read_xlsb(file: SourceFile) -> ReadResult:
+    """As `read_xlsx`, of binary sheets in a zip archive."""
+    return _read_workbook(file, inspect_xlsb(file))
+
+
+def read_ods(file: SourceFile) -> ReadResult:
+    """As `read_xlsx`, of OpenDocument spreadsheets."""
+    return _read_workbook(file, inspect_ods(file))
+
+
+def _read_workbook(file: SourceFile, facts: WorkbookFacts) -> ReadResult:
     result = ReadResult([])
     try:
         with CalamineWorkbook.from_filelike(io.BytesIO(file.data)) as workbook:
             _read_sheets(file, workbook, facts, result)
-    except CalamineError as error:
+    except PasswordError:
+        raise file.error("read.encrypted", "the workbook is protected by a password",
+                         fix="save it without a password") from None  # fmt: skip
+    except (CalamineError, OSError) as error:
         raise file.error("read.not_a_workbook", f"the workbook cannot be read: {error}",
                          fix="open it in a spreadsheet program and save it again") from None  # fmt: skip
     result.records[:] = _named_apart(result.records)
@@ -76,7 +132,23 @@ def _read_sheets(file: SourceFile, workbook: CalamineWorkbook, facts: WorkbookFa
         elif sheet.visible != SheetVisibleEnum.Visible:
             result.skips.append(skip("read.hidden_sheet", "a hidden sheet is not read", place))
         else:
-            _read_sheet(file, workbook.get_sheet_by_name(sheet.name), facts, result)
+            _try_sheet(file, workbook, sheet.name, facts, result)
+
+
+def _try_sheet(file: SourceFile, workbook: CalamineWorkbook, name: str, facts: WorkbookFacts,
+               result: ReadResult) -> None:  # fmt: skip
+    """A sheet that is damaged, or too large to spread out, does not take the others with it."""
+    try:
+        sheet = workbook.get_sheet_by_name(name)
+    except (CalamineError, OSError) as error:
+        result.skips.append(skip("read.sheet_unreadable", f"the sheet cannot be read: {error}", Locator(sheet=name)))
+        return
+    n_rows, n_columns = (sheet.end[0] + 1, sheet.end[1] + 1) if sheet.end else (0, 0)
+    if n_rows * n_columns > MAX_CELLS:
+        detail = f"the sheet reaches to row {n_rows:,} and column {n_columns:,}: more than {MAX_CELLS:,} cells"
+        result.skips.append(skip("read.too_large", detail, Locator(sheet=name)))
+        return
+    _read_sheet(file, sheet, facts, result)
 
 
 def _read_sheet(file: SourceFile, sheet: CalamineSheet, facts: WorkbookFacts, result: ReadResult) -> None:
