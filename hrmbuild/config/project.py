@@ -255,6 +255,17 @@ class GatesConfig(Settings):
     """From this share of its letters and digits on, an answer is itself personal data."""
     names: tuple[Annotated[str, StringConstraints(min_length=2, strip_whitespace=True)], ...] | None = None
     """Names of persons to mask wherever they stand. Names that are not listed are not found in running text."""
+    near_duplicates: float | None = Field(default=0.6, gt=0, le=1)
+    """Jaccard likeness of word pairs from which on two imported or quoted texts are one, and one of them stays. Texts
+    that differ in a number, a negation or the beginning of the answer are never one. `null`: not looked for."""
+    leak_words: int | None = Field(default=13, ge=5)
+    """So many words in a row on two sides of the split are a leak: the pair that is trained on goes. `null`: not
+    looked for."""
+    leak_common: int = Field(default=20, ge=2)
+    """Words in a row that more pairs than this show are common text, and no leak."""
+    protected_sets: tuple[str, ...] | None = None
+    """Files of evaluation sets, relative to the config's folder: a pair that shares `leak_words` words in a row with
+    one of them goes, whatever it was made from."""
 
     def verdict_on(self, kind: str) -> str:
         """What becomes of a kind of personal data."""

@@ -28,6 +28,7 @@ from hrmbuild.pipelines.identity import freeze_settings_sha256, ingest_identity,
 from hrmbuild.pipelines.keys import Ask, nobody, signing_key
 from hrmbuild.pipelines.manifests import all_manifests, folder_for, holds, restore, set_current
 from hrmbuild.pipelines.progress import Progress, SilentProgress
+from hrmbuild.pipelines.surface_rules import surface_rules
 from hrmbuild.records.manifest import Manifest, SourceEntry
 from hrmbuild.records.pair import SPLITS
 from hrmbuild.store.corpus import Corpus
@@ -192,7 +193,9 @@ def _check_fresh(project: Project, corpus: Corpus, templates: Templates) -> None
             where=str(project.corpus_path),
             fix="run: hrmbuild ingest (only what is affected is done again)",
         )
-    if not then or not corpus.is_settled(labels=project.config.labels, seed=project.config.seed):
+    if not then or not corpus.is_settled(
+        labels=project.config.labels, seed=project.config.seed, rules=surface_rules(project)
+    ):
         raise InputError(
             "freeze.unsettled",
             "the last ingest did not finish",

@@ -11,9 +11,16 @@ from hrmbuild.records.manifest import Gate
 
 _THRESHOLDS: dict[str, tuple[str, ...]] = {
     "length": ("max_instruction_bytes", "max_response_bytes"),
+    "corpus_near_duplicate": ("near_duplicates",),
+    "corpus_leak": ("leak_words", "leak_common"),
+    "corpus_protected": ("protected_sets",),
     "personal_data": ("personal_data", "personal_answer_share", "names"),
 }
 """Settings that a gate reads, by the gate's name; every field of `GatesConfig` belongs to one."""
+
+
+_CORPUS_STEPS = ("corpus_contradiction", "corpus_protected", "corpus_near_duplicate", "corpus_leak", "corpus_cap")
+"""Steps of the pass over the whole corpus, in their order; what passes the last one is kept."""
 
 
 def gate_entries(config: GatesConfig, *, made: int, rejected: dict[str, int]) -> tuple[Gate, ...]:
@@ -22,11 +29,10 @@ def gate_entries(config: GatesConfig, *, made: int, rejected: dict[str, int]) ->
     assert claimed == set(GatesConfig.model_fields), "a threshold belongs to no gate"
     entries: list[Gate] = []
     remaining = made
-    for gate in GATES:
-        remaining -= rejected.get(gate.name, 0)
-        thresholds = _thresholds(config, gate.name)
+    for name in (*(gate.name for gate in GATES), *_CORPUS_STEPS):
+        remaining -= rejected.get(name, 0)
         entries.append(
-            Gate(name=gate.name, thresholds=thresholds, passed=remaining, rejected=rejected.get(gate.name, 0))
+            Gate(name=name, thresholds=_thresholds(config, name), passed=remaining, rejected=rejected.get(name, 0))
         )
     return tuple(entries)
 

@@ -15,6 +15,7 @@ from hrmbuild.pipelines.identity import check_names, ingest_identity, project_te
 from hrmbuild.pipelines.ingest_report import IngestReport, PreviewPair
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.source_files import Found, find_files
+from hrmbuild.pipelines.surface_rules import protected_texts, surface_rules
 from hrmbuild.pipelines.unit_work import UnitWorker
 from hrmbuild.pipelines.units import Plan, plan_units, source_of
 from hrmbuild.records.pair import Pair
@@ -48,6 +49,7 @@ def ingest(
     """
     shown = progress or SilentProgress()
     check_names(project)
+    rules = surface_rules(project)
     templates = project_templates(project)
     found = find_files(project)
     plan = plan_units(project, found, templates)
@@ -60,7 +62,9 @@ def ingest(
         dropped, redone = _update_units(corpus, plan, worker, shown)
         _update_descriptions(corpus, plan)
         corpus.replace_refused(found.refused)
-        corpus.settle(labels=project.config.labels, seed=project.config.seed)
+        corpus.settle(
+            labels=project.config.labels, seed=project.config.seed, rules=rules, protected=protected_texts(project)
+        )
         corpus.record_ingest(ingest_identity(project, templates))
         balance, sources = corpus.balance(), tuple(corpus.sources())
         return IngestReport(

@@ -21,6 +21,7 @@ from hrmbuild.pipelines.identity import ingest_identity, project_templates
 from hrmbuild.pipelines.manifests import current_manifest
 from hrmbuild.pipelines.package import default_folder
 from hrmbuild.pipelines.source_files import Found, find_files
+from hrmbuild.pipelines.surface_rules import surface_rules
 from hrmbuild.pipelines.train_settings import Flags, settings_sha256, train_settings
 from hrmbuild.pipelines.units import Plan, plan_units
 from hrmbuild.store.corpus import Corpus
@@ -98,7 +99,9 @@ def _why_stale(corpus: Corpus, plan: Plan, project: Project, templates: Template
     told = corpus.last_ingest()
     if told and told != ingest_identity(project, templates):
         return f"{project.config_path.name}, a template or hrmbuild itself changed"
-    settled = corpus.is_settled(labels=project.config.labels, seed=project.config.seed)
+    settled = corpus.is_settled(
+        labels=project.config.labels, seed=project.config.seed, rules=surface_rules(project)
+    )
     return None if told and settled else "the last ingest was cut off"
 
 

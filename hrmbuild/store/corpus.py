@@ -7,7 +7,7 @@ itself that it is unsettled. It must not decide what a pair is or whether it may
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,16 @@ from hrmbuild.store.leaves import ComparedLeaves, compare_leaves
 from hrmbuild.store.migrations import check_schema, migrate
 from hrmbuild.store.reading import Refused, StoredRejection, StoredSkip, StoredSource
 from hrmbuild.store.settle import settle
+from hrmbuild.store.surface import SurfaceRules
 from hrmbuild.store.writer import UNIT_TABLES, UnitWriter, insert_rows, source_json
 
+NO_RULES = SurfaceRules()
+"""Likeness of words is not looked at."""
 _NO_KEY = ""
 """Key of a unit that must be worked on again."""
 _FETCH_IDS = 4096
 """Pairs looked up by id in one query."""
-_SETTLE_VERSION = 1
+_SETTLE_VERSION = 2
 """Raised when the corpus-level pass changes what it does, so that an old corpus is settled again."""
 
 
@@ -141,26 +144,29 @@ class Corpus:
 
     # --- the corpus-level pass --------------------
 
-    def settle(self, *, labels: Sequence[str], seed: int) -> bool:
+    def settle(
+        self, *, labels: Sequence[str], seed: int, rules: SurfaceRules = NO_RULES, protected: Iterable[str] = ()
+    ) -> bool:
         """Do the corpus-level pass if anything that it looks at has changed; returns whether it was done."""
-        wanted = self._settle_key(labels=labels, seed=seed)
+        wanted = self._settle_key(labels=labels, seed=seed, rules=rules)
         if self._state("settled") == wanted:
             return False
         with self._transaction():
-            settle(self._connection, labels=labels, seed=seed)
+            settle(self._connection, labels=labels, seed=seed, rules=rules, protected=protected)
             self._set_state("settled", wanted)
         return True
 
-    def is_settled(self, *, labels: Sequence[str], seed: int) -> bool:
+    def is_settled(self, *, labels: Sequence[str], seed: int, rules: SurfaceRules = NO_RULES) -> bool:
         """Whether the pass saw everything that stands here now: false after an ingest that was cut off."""
-        return self._state("settled") == self._settle_key(labels=labels, seed=seed)
+        return self._state("settled") == self._settle_key(labels=labels, seed=seed, rules=rules)
 
-    def _settle_key(self, *, labels: Sequence[str], seed: int) -> str:
+    def _settle_key(self, *, labels: Sequence[str], seed: int, rules: SurfaceRules) -> str:
         units = [list(pair) for pair in sorted(self.unit_keys().items())]
         caps = self._connection.execute(
             "SELECT path, max_pairs FROM source WHERE max_pairs IS NOT NULL ORDER BY path"
         ).fetchall()
-        return hash_value([_SETTLE_VERSION, units, [list(cap) for cap in caps], list(labels), seed])
+        told = {name: str(value) for name, value in sorted(vars(rules).items()) if value is not None}
+        return hash_value([_SETTLE_VERSION, units, [list(cap) for cap in caps], list(labels), seed, told])
 
     def record_freeze(self, content_root: str, max_label: str | None) -> None:
         """Remember that the settled corpus, with labels up to `max_label`, has this content root."""
@@ -253,11 +259,8 @@ class Corpus:
         return reading.read_rejections(self._connection)
 
     def rejections_by_gate(self) -> dict[str, int]:
-        """Pairs that each gate refused, by the gate's name."""
-        rows = self._connection.execute(
-            "SELECT gate, count(*) FROM rejection WHERE gate IS NOT NULL GROUP BY gate ORDER BY gate"
-        ).fetchall()
-        return dict(rows)
+        """Pairs that each gate and each step of the corpus-level pass refused, by its name."""
+        return reading.read_rejections_by_gate(self._connection)
 
     def balance(self) -> Balance:
         """The balance sheet, from stored rows."""

@@ -184,7 +184,8 @@ _ALL_REJECTIONS = """
 SELECT stage, code, detail, path, source_sha256, locator, text, pair_id, gate, unit, ordinal FROM rejection
 UNION ALL
 SELECT 'corpus', v.code, v.detail, c.path, s.sha256, json_extract(c.occurrence, '$.locator')::VARCHAR,
-       c.instruction || chr(10) || chr(10) || c.response, c.pair_id, NULL, c.unit, c.ordinal
+       c.instruction || chr(10) || chr(10) || c.response, c.pair_id,
+       replace(v.code, 'corpus.', 'corpus_'), c.unit, c.ordinal
 FROM verdict AS v JOIN candidate AS c USING (unit, ordinal) JOIN source AS s ON s.path = c.path
 """
 
@@ -198,6 +199,14 @@ def reasons_by_path(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str
     for path, code, n in rows:
         found.setdefault(path, {})[code] = n
     return found
+
+
+def read_rejections_by_gate(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """See `Corpus.rejections_by_gate`."""
+    rows = connection.execute(
+        f"SELECT gate, count(*) FROM ({_ALL_REJECTIONS}) WHERE gate IS NOT NULL GROUP BY gate ORDER BY gate"
+    ).fetchall()
+    return dict(rows)
 
 
 def read_rejections(connection: duckdb.DuckDBPyConnection) -> Iterator[StoredRejection]:

@@ -3,7 +3,9 @@
 Owns the SQL of that pass. It looks at values only, never at the order in which units were written, so that an
 incremental ingest ends where a fresh one would. It is done again whole whenever a unit changed: one scan of the corpus.
 
-- contradiction: the same condition and instruction, another response, at overlapping validity: all of them go.
+- contradiction: the same condition and instruction, another response, at overlapping validity: all of them go. Of
+  imported pairs, case and blanks make no other question and no other answer.
+- near duplicates, leaks, protected evaluation sets: see `surface`.
 - cap: at most `max_pairs` pairs a file, the smallest draws of their content keys stay.
 - duplicate: the same condition, instruction and response: one pair, several occurrences. Texts and kind come from the
   smallest candidate by value; `train` wins over `dev` over `test`; the strictest label and the widest validity hold.
@@ -11,30 +13,37 @@ incremental ingest ends where a fresh one would. It is done again whole whenever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import duckdb
+
+from hrmbuild.store.surface import SurfaceRules, reject_alike
 
 ALIVE = "candidate AS c ANTI JOIN verdict AS v ON c.unit = v.unit AND c.ordinal = v.ordinal"
 """Candidates that the pass kept."""
 
+_PLAIN = "rtrim(trim(regexp_replace(lower({column}), '\\s+', ' ', 'g')), '.')"
 _CONTRADICTIONS = """
 INSERT INTO verdict
-WITH answered AS (
-    SELECT condition, instruction, pair_id, unit, ordinal,
-           coalesce(valid_from, '0000') AS first_day, coalesce(valid_until, '9999') AS last_day
+WITH plain AS (
+    SELECT unit, ordinal, condition,
+           coalesce(valid_from, '0000') AS first_day, coalesce(valid_until, '9999') AS last_day,
+           CASE WHEN derivation = 'imported' THEN {instruction} ELSE instruction END AS instruction,
+           CASE WHEN derivation = 'imported' THEN {response} ELSE response END AS response
     FROM candidate
+), answered AS (
+    SELECT * FROM plain
     WHERE (condition, instruction) IN (
-        SELECT (condition, instruction) FROM candidate GROUP BY condition, instruction
-        HAVING count(DISTINCT pair_id) > 1)
+        SELECT (condition, instruction) FROM plain GROUP BY condition, instruction
+        HAVING count(DISTINCT response) > 1)
 )
 SELECT one.unit, one.ordinal, 'corpus.contradiction',
        'the same instruction has another response in this corpus, and both are in force'
 FROM answered AS one
 SEMI JOIN answered AS other
-  ON one.condition = other.condition AND one.instruction = other.instruction AND one.pair_id <> other.pair_id
+  ON one.condition = other.condition AND one.instruction = other.instruction AND one.response <> other.response
  AND one.first_day <= other.last_day AND other.first_day <= one.last_day
-"""
+""".format(instruction=_PLAIN.format(column="instruction"), response=_PLAIN.format(column="response"))
 
 _CAPS = f"""
 INSERT INTO verdict
@@ -70,10 +79,24 @@ FROM placed GROUP BY pair_id ORDER BY pair_id
 """
 
 
-def settle(connection: duckdb.DuckDBPyConnection, *, labels: Sequence[str], seed: int) -> None:
-    """Do the pass inside the caller's transaction. `labels` go from lowest to highest."""
+def settle(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    labels: Sequence[str],
+    seed: int,
+    rules: SurfaceRules,
+    protected: Iterable[str],
+) -> None:
+    """Do the pass inside the caller's transaction.
+
+    Args:
+        labels: from lowest to highest.
+        rules: what counts as likeness of words.
+        protected: the texts of the evaluation sets that `rules` names.
+    """
     connection.execute("DELETE FROM verdict")
     connection.execute("DELETE FROM pair")
     connection.execute(_CONTRADICTIONS)
+    reject_alike(connection, rules, protected)
     connection.execute(_CAPS, [str(seed)])
     connection.execute(_PAIRS, [list(labels)])

@@ -72,6 +72,25 @@ Subject: Storm damage desk
 - Jonas Weber sends the list of damaged roofs to the branches by 2025-01-20.
 """
 
+FLOOD = """\
+# Flood of May
+
+From: Ida Brandt
+To: All agencies
+Date: 2026-05-09
+Subject: Pumps and cellars
+
+## Decisions
+
+- Each agency lends one pump to a customer with a wet cellar.
+- The hotline for pumps closes on 15 June 2026.
+
+## Actions
+
+- Mira Olsen orders twelve more pumps from the dealer by 2026-05-12.
+"""
+"""Another memo, for ingests that come later: no copy of the others, of which one would go."""
+
 PRINTER = """\
 From: Purchasing
 To: All employees

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small_project import FILES, write_project
+from small_project import FLOOD, write_project
 
 from hrmbuild.audit.evidence import EVIDENCE_NAMES
 from hrmbuild.audit.manifest import read_manifest
@@ -241,7 +241,7 @@ def test_a_row_that_was_put_into_the_corpus_is_extra(folder: Path) -> None:
 
 
 def test_pairs_of_a_later_ingest_are_no_difference(folder: Path) -> None:
-    ingest(write_project(folder, {"memos/new.md": FILES["memos/storm.md"].replace("Talheim", "Ostheim")}))
+    ingest(write_project(folder, {"memos/new.md": FLOOD}))
     found = difference(folder)
     assert found.is_empty and found.n_later > 0
     assert failed(folder) == []
