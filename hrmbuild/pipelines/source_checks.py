@@ -16,8 +16,9 @@ from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import canonical_json
 from hrmbuild.pairs.spans import MASKS, apply_masks, read_masks
 from hrmbuild.pipelines.progress import Progress
-from hrmbuild.readers.resolving import load_texts, resolve_in
+from hrmbuild.readers.resolving import resolve_in
 from hrmbuild.readers.spans import SourceText
+from hrmbuild.readers.worker import load_texts_guarded
 from hrmbuild.records.locator import Locator
 from hrmbuild.records.manifest import Manifest
 from hrmbuild.records.source import Source
@@ -90,7 +91,7 @@ def _wrong_quotes(copies: list[Source], quotes: list[_Quote], folder: Path) -> I
     read: list[tuple[Source, Texts]] = []
     for source in {one.format: one for one in copies}.values():
         try:
-            read.append((source, load_texts(folder / source.path, format=source.format)))
+            read.append((source, load_texts_guarded(folder / source.path, format=source.format)))
         except InputError as error:
             yield f"{source.path}: {error.what}"
     for quote in quotes:

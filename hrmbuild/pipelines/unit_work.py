@@ -24,8 +24,9 @@ from hrmbuild.pipelines.masking import Masker
 from hrmbuild.pipelines.source_files import FoundFile
 from hrmbuild.pipelines.units import Unit, context_settings, source_of
 from hrmbuild.readers.inference import HEAD_BYTES
-from hrmbuild.readers.registry import choose_format, read
+from hrmbuild.readers.registry import choose_format
 from hrmbuild.readers.result import ReadResult
+from hrmbuild.readers.worker import read_guarded
 from hrmbuild.records.document import Document, Record, Table
 from hrmbuild.records.locator import Locator
 from hrmbuild.records.pair import CompiledPair, Rejection, pair_id
@@ -36,7 +37,7 @@ from hrmbuild.store.writer import FileOutcome, UnitWriter
 
 UNKNOWN_FORMAT = "unknown"
 """Format of a file that no reader takes."""
-_PASSING = frozenset({"read.changed", "read.missing", "read.unreadable"})
+_PASSING = frozenset({"read.changed", "read.missing", "read.unreadable", "read.too_slow", "read.worker_died"})
 """Reasons that lie in the moment of reading and not in the file's bytes."""
 
 
@@ -77,7 +78,7 @@ class UnitWorker:
         format_name = UNKNOWN_FORMAT
         try:
             format_name = _format_of(file, unit) or UNKNOWN_FORMAT
-            result = read(
+            result = read_guarded(
                 file.path, relative=file.relative, sha256=file.sha256, source=unit.settings,
                 format=None if format_name == UNKNOWN_FORMAT else format_name,
             )  # fmt: skip
@@ -97,7 +98,7 @@ class UnitWorker:
             settings = context_settings(unit.settings)
             try:
                 chosen = choose_format(file.path, _head(file), settings)
-                result = read(
+                result = read_guarded(
                     file.path, relative=file.relative, sha256=file.sha256, source=settings, format=chosen
                 )  # fmt: skip
                 self._shown[file.relative] = tuple(result.records)

@@ -15,7 +15,9 @@ from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.readers.cases import read_cases
 from hrmbuild.readers.csv_table import read_csv
+from hrmbuild.readers.docx import read_docx
 from hrmbuild.readers.eml import read_eml
+from hrmbuild.readers.html import read_html
 from hrmbuild.readers.inference import infer_format
 from hrmbuild.readers.jsonl import read_jsonl
 from hrmbuild.readers.markdown import read_markdown
@@ -27,7 +29,9 @@ from hrmbuild.readers.xlsx import read_ods, read_xls, read_xlsb, read_xlsx
 READERS: Mapping[str, Reader] = {
     "cases": read_cases,
     "csv": read_csv,
+    "docx": read_docx,
     "eml": read_eml,
+    "html": read_html,
     "jsonl": read_jsonl,
     "markdown": read_markdown,
     "ruleset": read_ruleset,
@@ -38,6 +42,12 @@ READERS: Mapping[str, Reader] = {
     "xlsx": read_xlsx,
 }
 """Name of a format -> its reader; `format:` of a source takes these names."""
+
+ISOLATED = frozenset({"docx", "eml", "html", "ods", "xls", "xlsb", "xlsx"})
+"""Formats whose files can crash, hang or swell their parser: `worker.read_guarded` reads them in another process."""
+
+NEEDS_OPENER: frozenset[str] = frozenset()
+"""Formats whose reader asks a database that somebody else opens."""
 
 
 def choose_format(path: Path, head: bytes, source: SourceConfig) -> str | None:

@@ -6,17 +6,30 @@ search for the words.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import InputError
+from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.readers.decoding import decode
+from hrmbuild.readers.docx import docx_texts
 from hrmbuild.readers.eml import HEADERS
+from hrmbuild.readers.flow import FlowText
+from hrmbuild.readers.html import html_texts
 from hrmbuild.readers.mail_parts import header_text, mail_parts, parse_mail
 from hrmbuild.readers.registry import load_bytes
+from hrmbuild.readers.result import SourceFile
 from hrmbuild.readers.spans import SourceText
 from hrmbuild.records.locator import Locator
 
 _LINE_FORMATS = frozenset({"markdown", "text", "csv", "jsonl", "ruleset", "cases"})
+
+_FLOWS: Mapping[str, Callable[[SourceFile], Mapping[str | None, FlowText]]] = {
+    "docx": docx_texts,
+    "html": html_texts,
+}
+"""Formats without lines of their own: their modules make the text that locators count in."""
 
 
 def load_texts(path: Path, *, format: str) -> dict[str | None, SourceText]:
@@ -28,6 +41,9 @@ def load_texts(path: Path, *, format: str) -> dict[str | None, SourceText]:
     data = load_bytes(path, path.name)
     if format == "eml":
         return _mail_texts(data, where=path.name)
+    if format in _FLOWS:
+        source = SourceConfig(path=path.name, kind="rules")
+        return dict(_FLOWS[format](SourceFile(path, path.name, sha256_hex(data), data, source)))
     if format not in _LINE_FORMATS:
         raise InputError("read.no_text", f"places in a file of format {format} are no spans of a text", where=path.name)
     return {None: SourceText(decode(data, where=path.name).text)}

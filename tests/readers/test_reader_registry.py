@@ -32,7 +32,9 @@ SOURCE = SourceConfig(path="*", kind="rules")
         ("a.json", b'{"a": 1}', None),
         ("a.tsv", b"a\tb\n", "csv"),
         ("a.pl", b"% Text\n", None),
-        ("a.pdf", b"%PDF", None),
+        ("a.msg", b"\xd0\xcf\x11\xe0", None),
+        ("a.DOCX", b"PK\x03\x04", "docx"),
+        ("a.htm", b"<p>", "html"),
         ("report", b"%PDF-1.7", None),
         ("page", b"<?xml version='1.0'?><a/>", None),
         ("blob", bytes(range(256)), None),
@@ -44,7 +46,7 @@ def test_a_format_is_inferred_from_suffix_and_content_or_not_at_all(name, head, 
 
 def test_an_unknown_format_lists_those_that_are_read(read_file):
     with pytest.raises(InputError) as caught:
-        read_file("a.pdf", b"%PDF")
+        read_file("a.msg", b"\xd0\xcf\x11\xe0")
     assert caught.value.code == "read.unknown_format"
     assert all(name in str(caught.value.why) for name in readers.READERS)
 
