@@ -14,10 +14,10 @@ import numpy as np
 
 from hrmbuild.pipelines.train_mix import source_stock
 from hrmbuild.records.manifest import Manifest
-from hrmbuild.records.run import RunConfig
+from hrmbuild.records.run import RunConfig, RunMix
 from hrmbuild.tokens.batch import Int64s
 from hrmbuild.tokens.files import TokenData
-from hrmbuild.tokens.mix import Repeats, repeats_in
+from hrmbuild.tokens.mix import MILLION, Repeats, repeats_in
 from hrmbuild.training.feed import run_plan, trained_slots
 
 _SHOWN_SOURCES = 12
@@ -52,6 +52,8 @@ class Coverage:
     """By name."""
     sources: tuple[Covered, ...]
     """Files with a pair, by path."""
+    scaled: str | None = None
+    """In words: which stratum decides how long an epoch is, and how much of the others it shows."""
 
     def as_dict(self) -> dict[str, Any]:
         """`coverage` of `train --json`: rows by name."""
@@ -76,7 +78,8 @@ class Coverage:
             for what, one in rows
         ]
         more = len(self.sources) - len(shown)
-        return [*told, *([f"and {more:,} more files"] if more else []), f"over {self.epochs:.2f} epochs"]
+        told += [f"and {more:,} more files"] if more else []
+        return [*told, f"over {self.epochs:.2f} epochs", *([self.scaled] if self.scaled else [])]
 
 
 def coverage_of(manifest: Manifest, data: TokenData, config: RunConfig, *, repeats: Repeats) -> Coverage:
@@ -94,7 +97,19 @@ def coverage_of(manifest: Manifest, data: TokenData, config: RunConfig, *, repea
         epochs=config.steps / first.n_steps,
         strata=_rows(names, of_stratum, slots, shown, seen),
         sources=_rows([paths[sha256] for sha256 in data.files.sources], of_source, slots, shown, seen),
+        scaled=None if config.mix is None else _scaled(config.mix),
     )
+
+
+def _scaled(mix: RunMix) -> str | None:
+    """None where every stratum is shown whole."""
+    shown = {name: one.shown_millionths for name, one in mix.strata.items()}
+    if min(shown.values()) == MILLION:
+        return None
+    whole = [name for name, share in shown.items() if share == MILLION]
+    parts = ", ".join(f"{share / MILLION:.2%} of {name}" for name, share in shown.items() if share < MILLION)
+    told = f"{', '.join(whole)} is scarcest for its weight and decides its length: " if whole else ""
+    return f"{told}an epoch shows {parts}"
 
 
 def _seen(config: RunConfig, slots: Int64s, repeats: Repeats, *, n_steps: int) -> Int64s:

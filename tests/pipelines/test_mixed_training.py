@@ -98,6 +98,7 @@ def test_the_coverage_table_is_told_before_training_and_adds_up(trained) -> None
     assert sum(row["never"] for row in general) == told["strata"]["general"]["never"]
     table = [message for message in messages if message.startswith(("coverage", "stratum", "file"))]
     assert len(table) == 6 and messages.index(table[0]) > 0
+    assert report.coverage.scaled in messages and "is scarcest for its weight" in str(report.coverage.scaled)
 
 
 def test_verify_makes_mix_and_order_again(trained) -> None:
