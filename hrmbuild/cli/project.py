@@ -38,6 +38,9 @@ def build(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show which stages would run, and why.")] = False,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer updates, over the settings.")] = None,
     preset: Annotated[str | None, typer.Option("--preset", help="Size of the model, over the settings.")] = None,
+    gpus: Annotated[
+        int | None, typer.Option("--gpus", min=1, metavar="N", help="Ranks of the training, as in train.")
+    ] = None,
     config: ConfigOption = None,
     sources: SourcesOption = None,
     work: WorkOption = None,
@@ -49,7 +52,7 @@ def build(
 
     progress = TerminalProgress()
     project = project_of(config, sources, work)
-    report = run(project, until=until, dry_run=dry_run, steps=steps, preset=preset, progress=progress)
+    report = run(project, until=until, dry_run=dry_run, steps=steps, preset=preset, gpus=gpus, progress=progress)
     progress.close()
     emit(report, build_lines(report), as_json=as_json)
     if report.exit_status:
