@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,7 @@ def room_of(path: Path) -> str:
     return relative.parts[0] if len(relative.parts) > 1 else relative.stem
 
 
+@cache
 def imports_of(path: Path) -> list[tuple[int, str]]:
     """Line and module of each import at run time; those under `if TYPE_CHECKING` bind nothing and are left out."""
     found: list[tuple[int, str]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,12 +44,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def build_project(folder: Path) -> None:
+    """The whole road."""
+    assert main(["build", "--config", str(new_project(folder) / "hrmbuild.yaml")]) == 0
+
+
 @pytest.fixture(scope="session")
-def built_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built_once(make_once: Callable[..., Path]) -> Path:
     """A project that has gone the whole road; read it, or copy it."""
-    folder = new_project(tmp_path_factory.mktemp("built") / "project")
-    assert main(["build", "--config", str(folder / "hrmbuild.yaml")]) == 0
-    return folder
+    return make_once("built", build_project)
 
 
 @pytest.fixture

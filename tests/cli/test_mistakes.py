@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -158,33 +159,58 @@ def test_a_question_longer_than_the_context(typed: Type, built: Path) -> None:
     check(typed("ask", "amount 10. " * 2000, "--json"), 2, "ask.prompt_too_long")
 
 
-def test_no_space_left(built: Path) -> None:
+def test_no_space_left(typed: Type, built: Path) -> None:
     """A limit on the size of files stands for a full disk: the same errors, and no device to fill."""
-    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000));"
-    command = [RUN[0], "-c", limited + RUN[2], "train", "--steps", "5", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=built)
-    outcome = Outcome(done.returncode, done.stdout, done.stderr)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        outcome = typed("train", "--steps", "5", "--json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     check(outcome, 3, "disk.full")
 
 
-def start_training(folder: Path) -> subprocess.Popen[str]:
-    """A long run that has saved at least one checkpoint."""
-    command = [*RUN, "train", "--steps", "500", "--out", "runs/long"]
-    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+def last_checkpoint(folder: Path) -> int:
+    """Step of the last complete one; -1 before any."""
+    states = (folder / "runs" / "long" / "checkpoints").glob("step_*/state.json")
+    return max((int(path.parent.name.removeprefix("step_")) for path in states), default=-1)
+
+
+def wait_for_a_checkpoint(process: subprocess.Popen[str], folder: Path, *, after: int = -1) -> None:
     deadline_s = time.monotonic() + 120
-    while not list((folder / "runs" / "long" / "checkpoints").glob("step_*/state.json")):
+    while last_checkpoint(folder) <= after:
         assert process.poll() is None and time.monotonic() < deadline_s
         time.sleep(0.05)
+
+
+def start_training(folder: Path, command: list[str] = RUN) -> subprocess.Popen[str]:
+    """A long run that has saved at least one checkpoint."""
+    words = [*command, "train", "--steps", "500", "--out", "runs/long"]
+    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for_a_checkpoint(process, folder)
     return process
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_run_that_is_asked_to_stop_saves_and_goes_on(built: Path, number: signal.Signals, status: int) -> None:
-    process = start_training(built)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=120)
-    assert (process.returncode, "Traceback" in err) == (status, False)
-    assert "--resume" in err
+STOPPED_TWICE = """
+import sys
+from hrmbuild.cli.main import main, run
+print(main(sys.argv[1:]), flush=True)
+print("the first has stopped", file=sys.stderr, flush=True)
+sys.argv.append("--resume")
+run()
+"""
+"""One process for both signals: each loads torch."""
+
+
+def test_a_run_that_is_asked_to_stop_saves_and_goes_on(built: Path) -> None:
+    process = start_training(built, [sys.executable, "-c", STOPPED_TWICE])
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None and process.stdout.readline() == "130\n"
+    wait_for_a_checkpoint(process, built, after=last_checkpoint(built))
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out, "Traceback" in err) == (143, "", False)
+    assert all("--resume" in told for told in err.split("the first has stopped\n"))
 
 
 def test_a_killed_run_goes_on_from_its_checkpoint(typed: Type, built: Path) -> None:

@@ -11,7 +11,20 @@ from pathlib import Path
 import pytest
 from typed_commands import SETTINGS, Type
 
-RUN = [sys.executable, "-c", "from hrmbuild.cli.main import run; run()"]
+MARK = "=== the same as one object\n"
+BOTH = f"""
+import sys
+from hrmbuild.cli.main import run
+sys.argv = ["hrmbuild", "ingest"]
+try:
+    run()
+except SystemExit as stop:
+    assert stop.code == 1
+print({MARK!r}, end="", flush=True)
+sys.argv = ["hrmbuild", "ingest", "--json"]
+run()
+"""
+"""One process for both: each loads what ingest needs."""
 
 
 def test_json_before_the_command_is_an_object_that_says_where_it_belongs(typed: Type, project: Path) -> None:
@@ -26,8 +39,10 @@ def test_a_letter_that_the_terminal_cannot_write_ends_no_command(project: Path, 
     (project / "memos" / "Grüße → Köln 🚲.md").write_text("# Plan\n\nWe decided to lease six bicycles.\n")
     (project / "hrmbuild.yaml").write_text(SETTINGS.replace("path: rules, kind: rules", "path: none, kind: rules"))
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
-    for words in (["ingest"], ["ingest", "--json"]):
-        done = subprocess.run([*RUN, *words], capture_output=True, cwd=project, env=environment, check=False)
-        assert (done.returncode, b"Traceback" in done.stderr) == (1, False)
-    paths = [one["path"] for one in json.loads(done.stdout.decode(encoding))["files"]]
+    program = [sys.executable, "-c", BOTH]
+    done = subprocess.run(program, capture_output=True, cwd=project, env=environment, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr) == (1, False)
+    plain, told = done.stdout.decode(encoding).split(MARK)
+    assert plain.strip()
+    paths = [one["path"] for one in json.loads(told)["files"]]
     assert "memos/Grüße → Köln 🚲.md" in paths

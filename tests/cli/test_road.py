@@ -64,7 +64,7 @@ def test_one_question_and_many(typed: Type, built: Path, monkeypatch) -> None:
 
 
 def test_eval_scores_by_axis_beside_its_baselines(typed: Type, built: Path) -> None:
-    scored = typed("eval", "--split", "test", "--show", "2", "--json").json
+    scored = typed("eval", "--split", "test", "--show", "2", "--show-label", "internal", "--json").json
     assert {"exact", "n", "by_axis", "by_stratum", "baselines"} <= set(scored)
     assert {"majority", "nearest"} <= {name.split()[0] for name in scored["baselines"]}
     assert len(scored["examples"]) == 2

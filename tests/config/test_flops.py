@@ -1,4 +1,7 @@
-"""FLOPs by formula against torch's own counter, for every core and every k."""
+"""FLOPs by formula against torch's own counter, for every core and every k.
+
+Two layers a stack: a stack's layers are alike, and tests/model/test_size_and_flops.py counts the whole depth of XL.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ EVERY += [(arch, None) for arch in ("transformer", "ut", "rins")]
 @pytest.mark.parametrize(("arch", "k"), EVERY)
 def test_the_formula_is_within_2_percent_of_the_counter(arch: Any, k: int | None, response_tokens: int) -> None:
     n_tokens = 96
-    config = PRESETS["small"].model_config_for(4096, arch=arch)
+    config = PRESETS["small"].model_config_for(4096, arch=arch).model_copy(update={"layers_per_stack": 2})
     with torch.device("meta"):
         model = build_model(config)
     ids = torch.zeros(n_tokens, dtype=torch.int64, device="meta")

@@ -109,8 +109,11 @@ def meta_layout() -> PackLayout:
 def test_what_the_plain_equations_around_a_flash_kernel_keep_is_within_10_percent(
     arch: Any, k: int | None, compute_bytes: int
 ) -> None:
+    config = PRESETS["XL"].model_config_for(65_536, arch=arch)
+    if k != 5:  # the whole depth once, a quarter of it for every other core and k: layers of a stack are alike
+        config = config.model_copy(update={"layers_per_stack": config.layers_per_stack // 4})
     with torch.device("meta"):
-        model = build_model(PRESETS["XL"].model_config_for(65_536, arch=arch))
+        model = build_model(config)
     model.compute_dtype = None if compute_bytes == 4 else torch.bfloat16
     layout = meta_layout()
     setup = setup_for(layout, k, compute_bytes=compute_bytes, device="cuda")

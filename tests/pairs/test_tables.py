@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from text_support import compile_all, compile_example, pairs_of, source_of
+from text_support import compile_all, pairs_of, source_of
 
 from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import ConfigError
@@ -150,29 +150,24 @@ def test_a_table_of_which_nothing_can_be_asked_says_what_its_columns_were_taken_
     assert isinstance(rejected, Rejection) and rejected.code == "compile.no_question"
 
 
-@pytest.fixture(scope="module")
-def example_pairs() -> list[CompiledPair]:
-    return pairs_of(compile_example("tables", "tables"))
-
-
 def test_keys_and_personal_columns_are_never_asked_about_or_shown_without_need(
-    example_pairs: list[CompiledPair],
+    example_table_pairs: list[CompiledPair],
 ) -> None:
-    for pair in example_pairs:
+    for pair in example_table_pairs:
         assert "first_name" not in pair.instruction and "last_name" not in pair.instruction
         assert not pair.answer.value.startswith(("C0", "P0", "L0", "Z0", "B0")) or pair.answer.type == "sql"
 
 
-def test_no_table_drowns_the_others_and_every_instruction_fits(example_pairs: list[CompiledPair]) -> None:
-    per_table = dict.fromkeys({pair.occurrence.source_sha256 for pair in example_pairs}, 0)
-    for pair in example_pairs:
+def test_no_table_drowns_the_others_and_every_instruction_fits(example_table_pairs: list[CompiledPair]) -> None:
+    per_table = dict.fromkeys({pair.occurrence.source_sha256 for pair in example_table_pairs}, 0)
+    for pair in example_table_pairs:
         per_table[pair.occurrence.source_sha256] += 1
     assert len(per_table) == 5 and max(per_table.values()) <= 500
-    assert max(len(pair.instruction.encode()) for pair in example_pairs) <= INSTRUCTION_BYTES
+    assert max(len(pair.instruction.encode()) for pair in example_table_pairs) <= INSTRUCTION_BYTES
 
 
-def test_a_recorded_query_holds_its_rows_and_gives_the_answer_anywhere(example_pairs: list[CompiledPair]) -> None:
-    sample = [pair for pair in example_pairs if pair.answer.type == "number"][:150]
+def test_a_recorded_query_holds_its_rows_and_gives_the_answer_anywhere(example_table_pairs: list[CompiledPair]) -> None:
+    sample = [pair for pair in example_table_pairs if pair.answer.type == "number"][:150]
     with duckdb.connect() as connection:
         for pair in sample:
             ((found,),) = connection.execute(pair.occurrence.query or "").fetchall()

@@ -15,8 +15,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from pathlib import Path
 
-import pytest
-from text_support import compile_all, compile_example, pairs_of, read_files
+from text_support import compile_all, pairs_of, read_files
 
 from hrmbuild.assets import asset_folder
 from hrmbuild.config.project import SourceConfig
@@ -185,17 +184,14 @@ def differences(pairs: list[CompiledPair]) -> list[tuple[str, str]]:
     return [(p.instruction, p.answer.value) for p in pairs if recompute(p, columns) != p.answer.value]
 
 
-@pytest.fixture(scope="module")
-def example_pairs() -> list[CompiledPair]:
-    return pairs_of(compile_example("tables", "tables"))
-
-
 def read_pairs(pairs: list[CompiledPair]) -> list[CompiledPair]:
     return [pair for pair in pairs if not pair.kind.startswith("tables.query")]
 
 
-def test_every_example_answer_is_what_plain_python_finds_in_the_shown_rows(example_pairs: list[CompiledPair]) -> None:
-    pairs = read_pairs(example_pairs)
+def test_every_example_answer_is_what_plain_python_finds_in_the_shown_rows(
+    example_table_pairs: list[CompiledPair],
+) -> None:
+    pairs = read_pairs(example_table_pairs)
     assert len(pairs) > 1500 and differences(pairs) == []
     assert {pair.kind.removeprefix("tables.") for pair in pairs} == set(ANSWERS)
 
@@ -207,8 +203,8 @@ def test_every_real_answer_is_what_plain_python_finds_in_the_shown_rows(shared_d
     assert len(pairs) > 300 and differences(pairs) == []
 
 
-def test_the_response_begins_with_the_answer(example_pairs: list[CompiledPair]) -> None:
-    assert all(pair.response.startswith(pair.answer.value) for pair in example_pairs)
+def test_the_response_begins_with_the_answer(example_table_pairs: list[CompiledPair]) -> None:
+    assert all(pair.response.startswith(pair.answer.value) for pair in example_table_pairs)
 
 
 def load_examples() -> dict[str, list[Row]]:
@@ -239,12 +235,12 @@ def query_result(kind: str, values: dict[str, str], tables: dict[str, list[Row]]
     return str(len(rows))
 
 
-def test_every_statement_gives_what_plain_python_finds_in_the_files(example_pairs: list[CompiledPair]) -> None:
+def test_every_statement_gives_what_plain_python_finds_in_the_files(example_table_pairs: list[CompiledPair]) -> None:
     tables = load_examples()
     columns = tuple(sorted({name for rows in tables.values() for name in rows[0]}))
     cells = {cell for rows in tables.values() for row in rows for cell in row.values()}
     checked: Counter[str] = Counter()
-    for pair in example_pairs:
+    for pair in example_table_pairs:
         if not pair.kind.startswith("tables.query") or "branches" in pair.instruction.split("\n\n")[1]:
             continue
         kind, values = understand(pair.instruction.split("\n\n", 1)[1], columns, {*columns, *cells}, "tables/query")

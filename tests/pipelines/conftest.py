@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from packaged_project import Packaged, build_packaged, copy_packaged
+from packaged_project import Packaged, build_packaged, copy_packaged, packaged_in
 
 
 @pytest.fixture(scope="session")
-def packaged_once(tmp_path_factory: pytest.TempPathFactory) -> Packaged:
-    return build_packaged(tmp_path_factory.mktemp("packaged") / "project")
+def packaged_once(make_once: Callable[..., Path]) -> Packaged:
+    return packaged_in(make_once("packaged", build_packaged))
 
 
 @pytest.fixture

@@ -33,6 +33,15 @@ class Packaged:
     package: Path
 
 
+def packaged_in(folder: Path) -> Packaged:
+    """What `build_packaged` left in a folder."""
+    project = load_project(folder / "hrmbuild.yaml")
+    ((run,), (package,)) = (
+        [path for path in parent.iterdir() if path.is_dir()] for parent in (project.runs_folder, folder / "packages")
+    )
+    return Packaged(project, run, package)
+
+
 def build_packaged(folder: Path) -> Packaged:
     """Ingest, freeze, train, package."""
     files = FILES | {"hrmbuild.yaml": FILES["hrmbuild.yaml"] + SETTINGS}

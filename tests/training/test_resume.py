@@ -153,20 +153,28 @@ def test_a_kill_at_any_moment_loses_nothing(tmp_path: Path) -> None:
     """SIGKILL a process that trains and saves at every step, a few times, until it gets through."""
     settings = config(steps=12, checkpoint_every_steps=1, keep_checkpoints=2)
     train_in(tmp_path / "whole", settings)
+    # The process that is killed is the child of one that has loaded torch, which forks another after it.
     program = (
-        f"import sys; sys.path[:0] = {sys.path!r}\n"
+        f"import os, sys; sys.path[:0] = {sys.path!r}\n"
         "from pathlib import Path; from tiny_run import *\n"
-        f"train_in(Path({str(tmp_path / 'run')!r}), "
-        "config(steps=12, checkpoint_every_steps=1, keep_checkpoints=2))"
+        "for attempt in range(2):\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        f"        train_in(Path({str(tmp_path / 'run')!r}), "
+        "config(steps=12, checkpoint_every_steps=1, keep_checkpoints=2))\n"
+        "        os._exit(0)\n"
+        "    print(child, flush=True)\n"
+        "    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)\n"
     )
-    for attempt in range(2):
-        process = subprocess.Popen([sys.executable, "-c", program])
-        began_at_s, enough = time.monotonic(), 3 + 4 * attempt
-        while not (tmp_path / "run" / "checkpoints" / folder_of(enough)).is_dir():
-            assert process.poll() is None and time.monotonic() - began_at_s < 60
-            time.sleep(0.005)
-        process.kill()
-        process.wait()
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for enough in (3, 7):
+            child, began_at_s = int(process.stdout.readline()), time.monotonic()
+            while not (tmp_path / "run" / "checkpoints" / folder_of(enough)).is_dir():
+                assert process.poll() is None and time.monotonic() - began_at_s < 60
+                time.sleep(0.005)
+            os.kill(child, signal.SIGKILL)
+            assert int(process.stdout.readline()) == -signal.SIGKILL
     train_in(tmp_path / "run", settings)
     assert facts(tmp_path / "run") == facts(tmp_path / "whole")
     assert bytes_of(tmp_path / "run/checkpoints/step_000012") == bytes_of(tmp_path / "whole/checkpoints/step_000012")
