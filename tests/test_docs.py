@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "hrmbuild/README.md", "docs/engineer.md", "docs/compliance.md", "docs/auditor.md", "Makefile")
 COMMANDS = (
     *("init", "doctor", "build", "ingest", "freeze", "plan", "train", "status", "ledger", "package", "verify"),
-    *("ask", "serve", "eval", "canaries", "keys"),
+    *("ask", "serve", "eval", "canaries", "keys", "explain"),
 )
 TOP = "hrmbuild|templates|schemas|examples|docs|tests|\\.ci"
 

@@ -35,7 +35,7 @@ _NO_KEY = ""
 """Key of a unit that must be worked on again."""
 _FETCH_IDS = 4096
 """Pairs looked up by id in one query."""
-_SETTLE_VERSION = 2
+_SETTLE_VERSION = 3
 """Raised when the corpus-level pass changes what it does, so that an old corpus is settled again."""
 
 

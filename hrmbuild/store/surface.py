@@ -40,6 +40,8 @@ _SHARED_PARAGRAPHS = 5
 """A paragraph that so many pairs show is context, not a pair's own text."""
 _MOST_SHARED = 500
 """Word pairs that more texts of a block share than this are not joined on: the cost would grow with their square."""
+_QUOTED_WORDS = 10
+"""Shorter quotes (`Head of Claims`) stand in many documents and are no copies of one another."""
 _SHORT = 8
 """A response of at most so many words must be the same; of a longer one the first four words must be."""
 
@@ -82,7 +84,7 @@ WITH text AS (
                 CASE WHEN len(answer) <= {_SHORT} THEN answer ELSE answer[1:4] END,
                 list_sort(list_filter(words || answer, lambda word: regexp_matches(word, '[0-9]')
                           OR NOT regexp_matches(word, '[\\p{{L}}]') OR list_contains({_NEGATIONS}, word)))) AS block
-    FROM surface
+    FROM surface WHERE derivation <> 'quoted' OR len(words) >= {_QUOTED_WORDS}
 )
 SELECT DISTINCT pair_id, block, hash(words[i : i + 1]) AS gram
 FROM (SELECT pair_id, block, words, unnest(range(1, greatest(len(words), 2))) AS i FROM text)

@@ -100,6 +100,19 @@ def test_no_minimal_pair_is_taken_for_a_duplicate(tmp_path: Path) -> None:
     assert (len(kept), reasons) == (200, {})
 
 
+def test_a_short_quote_that_stands_in_two_documents_is_no_duplicate(tmp_path: Path) -> None:
+    long = " ".join(_sentence("quote", 14))
+    with Corpus.open(tmp_path / "c.duckdb") as corpus:
+        for source, asked in ((A, "Who wrote it?"), (B, "Whose memo is it?")):
+            with corpus.replace_unit(source.path, "k") as unit:
+                for words in ("Head of Claims.", long):
+                    pair = make_pair(f"{source.path} {asked} {words}", words, source=source)
+                    unit.add_candidate(source.path, pair, split="train", axis=None)
+                unit.add_file(FileOutcome(source, None, "read", None, n_records=1, n_productive=1, n_made=2))
+        corpus.settle(labels=("internal",), seed=7, rules=RULES)
+        assert sorted(pair.response for pair in corpus.pairs()) == sorted(["Head of Claims.", "Head of Claims.", long])
+
+
 def test_compiled_pairs_are_never_compared_by_their_words(tmp_path: Path) -> None:
     base = " ".join(_sentence("rules", 40))
     cases = [
