@@ -213,9 +213,11 @@ def plan(project: Project | None, wish: Wish, *, manifest: Path | None = None) -
 
 def _settings(project: Project | None, wish: Wish) -> TrainConfig:
     settings = train_settings(project or _DEFAULTS, Flags(wish.preset, wish.steps, wish.arch))
-    if wish.epochs is None:
+    if wish.epochs is None and wish.tokens is None:
         return settings
-    return settings.model_copy(update={"epochs": wish.epochs, "steps": wish.steps})
+    epochs = settings.epochs if wish.epochs is None else wish.epochs
+    # What is asked for by a flag is the length: the steps of the settings would contradict it.
+    return settings.model_copy(update={"epochs": epochs, "steps": wish.steps})
 
 
 _DEFAULTS = Project(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from small_project import rewrite, write_project
 
-from hrmbuild.config.loading import Project
+from hrmbuild.config.loading import Project, load_project
 from hrmbuild.config.presets import PRESETS
 from hrmbuild.config.sufficiency import sufficiency
 from hrmbuild.errors import AnswerIsNoError, UsageError
@@ -34,6 +34,14 @@ def frozen(tmp_path_factory: pytest.TempPathFactory) -> Project:
     ingest(project)
     freeze(project)
     return project
+
+
+def test_tokens_by_flag_win_over_the_steps_of_a_projects_settings(tmp_path: Path) -> None:
+    (tmp_path / "hrmbuild.yaml").write_text(
+        "name: short\nsources: [{path: rules, kind: rules}]\ntrain: {steps: 20}\n", encoding="utf-8"
+    )
+    project = load_project(tmp_path / "hrmbuild.yaml")
+    assert plan(project, PAPER).as_dict()["steps"] == round(60e9 / 196_608)
 
 
 def test_XL_shows_the_published_hours_beside_its_own_within_a_tenth() -> None:
