@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from tiny_package import tiny_contents
 
 from hrmbuild.errors import ConfigError, InputError, UsageError
@@ -119,6 +117,10 @@ def test_the_chat_template_spells_the_control_tokens_right(written_package: Path
 
 
 def test_the_bill_of_materials_is_valid_cyclonedx(written_package: Path) -> None:
+    # More than a second to load: it reads grammars.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     text = (written_package / "bom.cdx.json").read_text("utf-8")
     problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
     assert problem is None, str(problem)

@@ -8,8 +8,6 @@ import socket
 from pathlib import Path
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from installed import REPOSITORY
 
 pytestmark = pytest.mark.slow
@@ -26,6 +24,10 @@ def test_every_wheel_stands_in_both_lists_with_its_hash(bundle: Path) -> None:
 
 
 def test_the_list_is_valid_cyclonedx_and_its_dependencies_are_in_it(bundle: Path) -> None:
+    # More than a second to load: it reads grammars.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     text = (bundle / "bom.cdx.json").read_text(encoding="utf-8")
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     document = json.loads(text)
