@@ -14,7 +14,7 @@ from small_project import FILES, FLOOD, rewrite, write_project
 
 from hrmbuild.audit.evidence import EVIDENCE_NAMES, read_evidence, read_rejections, read_rows, read_salts
 from hrmbuild.audit.manifest import read_manifest
-from hrmbuild.config.loading import Project
+from hrmbuild.config.loading import Project, load_project
 from hrmbuild.errors import AnswerIsNoError, ConfigError, HrmbuildError, InputError, UsageError
 from hrmbuild.pipelines.freeze import FreezeReport, freeze, is_frozen_as
 from hrmbuild.pipelines.ingest import ingest
@@ -26,6 +26,27 @@ from hrmbuild.tokens.tokenizer import load_tokenizer
 def frozen(project: Project) -> FreezeReport:
     ingest(project)
     return freeze(project)
+
+
+@pytest.fixture(scope="module")
+def frozen_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that was ingested and frozen."""
+    folder = tmp_path_factory.mktemp("frozen") / "project"
+    frozen(write_project(folder))
+    return folder
+
+
+@pytest.fixture
+def project(frozen_once: Path, tmp_path: Path) -> Project:
+    """A copy in `tmp_path` that a test may change."""
+    shutil.copytree(frozen_once, tmp_path, dirs_exist_ok=True)
+    return load_project(tmp_path / "hrmbuild.yaml")
+
+
+def folder_of(project: Project) -> Path:
+    """Its one manifest."""
+    (folder,) = all_manifests(project)
+    return folder
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
@@ -47,18 +68,16 @@ def test_a_manifest_holds_exactly_the_kept_pairs_with_their_tokens(tmp_path: Pat
     assert set(bytes_of(report.folder)) == {*EVIDENCE_NAMES, "manifest.json", "manifest.sha256"}
 
 
-def test_freezing_again_writes_nothing(tmp_path: Path) -> None:
-    project = write_project(tmp_path)
-    first = frozen(project)
+def test_freezing_again_writes_nothing(project: Project) -> None:
+    folder = folder_of(project)
     times = {path: path.stat().st_mtime_ns for path in project.manifests_folder.rglob("*")}
     second = freeze(project)
-    assert (second.folder, first.unchanged, second.unchanged) == (first.folder, False, True)
+    assert (second.folder, second.unchanged) == (folder, True)
     assert {path: path.stat().st_mtime_ns for path in project.manifests_folder.rglob("*")} == times
 
 
-def test_freezing_again_restores_what_was_damaged_and_nothing_else(tmp_path: Path) -> None:
-    project = write_project(tmp_path)
-    folder = frozen(project).folder
+def test_freezing_again_restores_what_was_damaged_and_nothing_else(project: Project) -> None:
+    folder = folder_of(project)
     before = bytes_of(folder)
     (folder / "pairs.parquet").write_bytes(b"PAR1")
     (folder / "tokenizer.json").unlink()
@@ -69,46 +88,41 @@ def test_freezing_again_restores_what_was_damaged_and_nothing_else(tmp_path: Pat
     assert freeze(project).unchanged is True
 
 
-def test_the_folder_of_a_killed_freeze_is_no_manifest(tmp_path: Path) -> None:
-    project = write_project(tmp_path)
-    folder = frozen(project).folder
+def test_the_folder_of_a_killed_freeze_is_no_manifest(project: Project) -> None:
+    folder = folder_of(project)
     shutil.copytree(folder, project.manifests_folder / ".freeze.incomplete")
     assert all_manifests(project) == [folder]
 
 
-def test_everything_is_for_the_owner_only(tmp_path: Path) -> None:
-    folder = frozen(write_project(tmp_path)).folder
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+def test_everything_is_for_the_owner_only(project: Project) -> None:
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder_of(project).iterdir()} == {0o600}
 
 
-def test_a_corpus_made_again_gives_the_same_manifest_with_the_same_salts(tmp_path: Path) -> None:
-    project = write_project(tmp_path)
-    first = frozen(project)
+def test_a_corpus_made_again_gives_the_same_manifest_with_the_same_salts(project: Project) -> None:
+    folder = folder_of(project)
     project.corpus_path.unlink()
     assert frozen(project).unchanged
-    assert read_salts(first.folder).keys() == {row.id for row in read_evidence(first.folder)}
+    assert read_salts(folder).keys() == {row.id for row in read_evidence(folder)}
 
 
-def test_salts_stay_when_other_pairs_come(tmp_path: Path) -> None:
-    project = write_project(tmp_path)
-    before = read_salts(frozen(project).folder)
+def test_salts_stay_when_other_pairs_come(project: Project, tmp_path: Path) -> None:
+    before = read_salts(folder_of(project))
     write_project(tmp_path, {"memos/new.md": FLOOD})
     after = read_salts(frozen(project).folder)
     assert before.items() <= after.items() and len(after) > len(before)
 
 
-def test_another_owner_is_another_manifest_of_the_same_content(tmp_path: Path) -> None:
-    project = write_project(tmp_path)
-    first = frozen(project)
+def test_another_owner_is_another_manifest_of_the_same_content(project: Project) -> None:
+    folder = folder_of(project)
+    first, before = read_manifest(folder), bytes_of(folder)
     second = frozen(rewrite(project, "records@", "archive@"))
-    assert second.manifest.content_root == first.manifest.content_root
-    assert second.folder != first.folder and second.folder.name.startswith(first.folder.name)
-    assert read_manifest(first.folder) == first.manifest and current_manifest(project) == second.folder
+    assert second.manifest.content_root == first.content_root
+    assert second.folder != folder and second.folder.name.startswith(folder.name)
+    assert (read_manifest(folder), bytes_of(folder)) == (first, before) and current_manifest(project) == second.folder
 
 
-def test_a_manifest_is_current_until_corpus_settings_or_owners_change(tmp_path: Path) -> None:
-    project = write_project(tmp_path)
-    folder = frozen(project).folder
+def test_a_manifest_is_current_until_corpus_settings_or_owners_change(project: Project, tmp_path: Path) -> None:
+    folder = folder_of(project)
     assert is_frozen_as(project, folder)
     longer = rewrite(project, "seed: 3", "train: {steps: 9}\nseed: 3")
     ingest(longer)
@@ -131,9 +145,8 @@ def test_the_number_of_steps_is_no_other_corpus(tmp_path: Path) -> None:
     assert not is_frozen_as(rewrite(longer, "{steps: 10}", "{preset: tiny}"), folder)
 
 
-def test_max_label_leaves_pairs_out_and_counts_them(tmp_path: Path) -> None:
-    project = write_project(tmp_path)
-    whole = frozen(project).manifest
+def test_max_label_leaves_pairs_out_and_counts_them(project: Project, tmp_path: Path) -> None:
+    whole = read_manifest(folder_of(project))
     report = freeze(project, out=tmp_path / "internal", max_label="internal")
     manifest = report.manifest
     assert (manifest.label, manifest.max_label) == ("internal", "internal")
@@ -223,8 +236,8 @@ print(manifest.content_root, manifest.tokenizer.sha256)
 """
 
 
-def test_locale_time_zone_hash_seed_and_threads_change_nothing(tmp_path: Path) -> None:
-    report = frozen(write_project(tmp_path / "here"))
+def test_locale_time_zone_hash_seed_and_threads_change_nothing(frozen_once: Path, tmp_path: Path) -> None:
+    report = freeze(load_project(frozen_once / "hrmbuild.yaml"))
     other = write_project(tmp_path / "there")
     changes = {"LC_ALL": "C", "LANG": "C", "TZ": "Pacific/Auckland", "PYTHONHASHSEED": "12345", "PYTHONUTF8": "0",
                "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}  # fmt: skip
