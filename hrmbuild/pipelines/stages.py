@@ -99,9 +99,7 @@ def _why_stale(corpus: Corpus, plan: Plan, project: Project, templates: Template
     told = corpus.last_ingest()
     if told and told != ingest_identity(project, templates):
         return f"{project.config_path.name}, a template or hrmbuild itself changed"
-    settled = corpus.is_settled(
-        labels=project.config.labels, seed=project.config.seed, rules=surface_rules(project)
-    )
+    settled = corpus.is_settled(labels=project.config.labels, seed=project.config.seed, rules=surface_rules(project))
     return None if told and settled else "the last ingest was cut off"
 
 
