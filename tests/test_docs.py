@@ -50,6 +50,7 @@ def test_every_command_has_help_that_says_what_its_flags_do(command: str) -> Non
 def test_the_commands_are_exactly_those() -> None:
     table = help_of("").partition("Commands:")[2]
     assert set(re.findall(r"^  ([a-z]+) ", table, re.M)) == set(COMMANDS)
+    assert "..." not in table + help_of("keys").partition("Commands:")[2]  # every line is whole
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -15,9 +15,9 @@ from hrmbuild.config.loading import find_config
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
-    app.command()(ingest)
-    app.command()(freeze)
-    app.command()(verify)
+    app.command(short_help="Read sources into the corpus; only what changed is done again.")(ingest)
+    app.command(short_help="Write down exactly what may be trained on, with evidence.")(freeze)
+    app.command(short_help="Recompute all that can be recomputed; name every fault.")(verify)
 
 
 def ingest(

@@ -15,8 +15,8 @@ _NO = 1
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
-    app.command(name="eval")(evaluate)
-    app.command()(canaries)
+    app.command(name="eval", short_help="Score a model by axis, beside answers that need no model.")(evaluate)
+    app.command(short_help="Draw numbers to plant in a corpus, for eval --extraction.")(canaries)
 
 
 def evaluate(

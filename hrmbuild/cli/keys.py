@@ -19,8 +19,8 @@ KeyOption = Annotated[
 def register(app: typer.Typer) -> None:
     """Add this group."""
     group = typer.Typer(help="Keys to sign with: new, show.", no_args_is_help=True, rich_markup_mode=None)
-    group.command("new")(new)
-    group.command("show")(show)
+    group.command("new", short_help="Make a pair of keys (EC P-256).")(new)
+    group.command("show", short_help="Show the fingerprint of a key.")(show)
     app.add_typer(group, name="keys")
 
 

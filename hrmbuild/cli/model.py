@@ -15,8 +15,8 @@ from hrmbuild.errors import UsageError
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
-    app.command()(train)
-    app.command()(package)
+    app.command(short_help="Train HRM-Text from scratch on a frozen corpus.")(train)
+    app.command(short_help="Make a folder that transformers loads with no code of ours.")(package)
 
 
 def train(

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
-    app.command()(plan)
-    app.command()(ledger)
-    app.command()(doctor)
+    app.command(short_help="Tokens, memory, days, cost and energy of a training.")(plan)
+    app.command(short_help="What every run really cost, failed and killed ones too.")(ledger)
+    app.command(short_help="What this machine can do, and what training would lack.")(doctor)
 
 
 def plan(

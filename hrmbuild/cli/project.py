@@ -14,7 +14,7 @@ from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit, table
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
     app.command()(init)
-    app.command()(build)
+    app.command(short_help="Ingest, freeze, train, package, verify: only what is stale.")(build)
 
 
 def init(

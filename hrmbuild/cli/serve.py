@@ -15,7 +15,7 @@ from hrmbuild.errors import UsageError
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(serve)
+    app.command(short_help="Start an engine on a package and prove its answers.")(serve)
 
 
 def serve(

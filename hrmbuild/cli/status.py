@@ -27,7 +27,7 @@ _STATES = {
 
 def register(app: typer.Typer) -> None:
     """Add this group's command."""
-    app.command()(status)
+    app.command(short_help="Where a run stands: step, loss, time left, cost.")(status)
 
 
 def status(
