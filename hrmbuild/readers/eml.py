@@ -45,7 +45,11 @@ _MAX_SIGNATURE_LINES = 15
 def read_eml(file: SourceFile) -> ReadResult:
     """One Document; it has no blocks where the mail has no text that is read."""
     check_size(file, MAX_TEXT_BYTES)
-    message = parse_mail(file.data, where=file.relative)
+    return read_message(file, parse_mail(file.data, where=file.relative))
+
+
+def read_message(file: SourceFile, message: Message, *, prefix: str = "") -> ReadResult:
+    """One Document of one mail; `prefix` goes before the number of each part, for files of many mails."""
     parts = mail_parts(message, where=file.relative)
     headers = {name: value for name in HEADERS if (value := header_text(message, name))}
     document = Document(
@@ -53,11 +57,11 @@ def read_eml(file: SourceFile) -> ReadResult:
         path=file.relative,
         title=headers.get("subject"),
         headers=headers,
-        header_locators={name: Locator(part=f"header:{name.title()}") for name in headers},
-        blocks=tuple(block for part in parts.texts for block in body_blocks(SourceText(part.text, part.part))),
+        header_locators={name: Locator(part=f"{prefix}header:{name.title()}") for name in headers},
+        blocks=tuple(block for part in parts.texts for block in body_blocks(SourceText(part.text, prefix + part.part))),
     )
-    notes = [f"part {part.part}: {note}" for part in parts.texts for note in _notes(part)]
-    return ReadResult([document], list(_skips(message, parts)), notes)
+    notes = [f"part {prefix}{part.part}: {note}" for part in parts.texts for note in _notes(part)]
+    return ReadResult([document], list(_skips(message, parts, prefix)), notes)
 
 
 def _notes(part: TextPart) -> Iterator[str]:
@@ -66,15 +70,19 @@ def _notes(part: TextPart) -> Iterator[str]:
         yield "its text is taken from HTML"
 
 
-def _skips(message: Message, parts: MailParts) -> Iterator[Skip]:
+def _skips(message: Message, parts: MailParts, prefix: str) -> Iterator[Skip]:
     for other in parts.others:
-        yield skip(other.code, other.detail, Locator(part=other.part))
+        yield skip(other.code, other.detail, Locator(part=prefix + other.part))
     for defect in sorted(set(parts.defects)):
-        yield skip("read.mail_defect", f"the mail breaks the format: {defect}", Locator())
+        yield skip(
+            "read.mail_defect", f"the mail breaks the format: {defect}", Locator(part=prefix.rstrip("/") or None)
+        )
     unread = sorted({name.lower() for name in message} - set(HEADERS))
     if unread:
         yield skip(
-            "read.other_headers", f"header fields that are not read: {', '.join(unread)}", Locator(part="header")
+            "read.other_headers",
+            f"header fields that are not read: {', '.join(unread)}",
+            Locator(part=f"{prefix}header"),
         )
 
 

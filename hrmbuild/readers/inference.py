@@ -22,6 +22,7 @@ _BY_SUFFIX = {
     ".eml": "eml",
     ".docx": "docx", ".docm": "docx",
     ".html": "html", ".htm": "html", ".xhtml": "html",
+    ".pdf": "pdf", ".odt": "odt", ".rtf": "rtf", ".mbox": "mbox",
     ".csv": "csv", ".tsv": "csv", ".psv": "csv", ".ssv": "csv",
     ".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "xls", ".xlsb": "xlsb", ".ods": "ods",
     ".jsonl": "jsonl", ".ndjson": "jsonl",
@@ -32,8 +33,8 @@ _TEMPLATE_SUFFIXES = frozenset({".erb", ".liquid", ".j2", ".jinja", ".tmpl"})
 """A template's suffix hides the one that counts: `page.md.erb`."""
 
 _OTHER_FORMATS = frozenset({
-    ".pdf", ".doc", ".odt", ".rtf", ".ppt", ".pptx", ".odp",
-    ".xml", ".xsl", ".xsd", ".svg", ".msg", ".mbox", ".p7s", ".sql", ".sqlite", ".db", ".duckdb",
+    ".doc", ".ppt", ".pptx", ".odp",
+    ".xml", ".xsl", ".xsd", ".svg", ".msg", ".p7s", ".sql", ".sqlite", ".db", ".duckdb",
     ".parquet", ".arrow", ".feather", ".zip", ".gz", ".bz2", ".xz", ".7z", ".tar", ".png", ".jpg", ".jpeg", ".gif",
     ".tif", ".tiff", ".ebc", ".bin", ".encrypted", ".fuzz", ".tex", ".epub",
 })  # fmt: skip

@@ -21,7 +21,11 @@ from hrmbuild.readers.html import read_html
 from hrmbuild.readers.inference import infer_format
 from hrmbuild.readers.jsonl import read_jsonl
 from hrmbuild.readers.markdown import read_markdown
+from hrmbuild.readers.mbox import read_mbox
+from hrmbuild.readers.odt import read_odt
+from hrmbuild.readers.pdf import read_pdf
 from hrmbuild.readers.result import MAX_FILE_BYTES, Reader, ReadResult, SourceFile
+from hrmbuild.readers.rtf import read_rtf
 from hrmbuild.readers.ruleset import read_ruleset
 from hrmbuild.readers.text import read_text
 from hrmbuild.readers.xlsx import read_ods, read_xls, read_xlsb, read_xlsx
@@ -32,6 +36,10 @@ READERS: Mapping[str, Reader] = {
     "docx": read_docx,
     "eml": read_eml,
     "html": read_html,
+    "mbox": read_mbox,
+    "odt": read_odt,
+    "pdf": read_pdf,
+    "rtf": read_rtf,
     "jsonl": read_jsonl,
     "markdown": read_markdown,
     "ruleset": read_ruleset,
@@ -43,7 +51,7 @@ READERS: Mapping[str, Reader] = {
 }
 """Name of a format -> its reader; `format:` of a source takes these names."""
 
-ISOLATED = frozenset({"docx", "eml", "html", "ods", "xls", "xlsb", "xlsx"})
+ISOLATED = frozenset({"docx", "eml", "html", "mbox", "ods", "odt", "pdf", "rtf", "xls", "xlsb", "xlsx"})
 """Formats whose files can crash, hang or swell their parser: `worker.read_guarded` reads them in another process."""
 
 NEEDS_OPENER: frozenset[str] = frozenset()

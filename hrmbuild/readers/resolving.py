@@ -7,6 +7,7 @@ search for the words.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from email.message import Message
 from pathlib import Path
 
 from hrmbuild.config.project import SourceConfig
@@ -17,10 +18,16 @@ from hrmbuild.readers.docx import docx_texts
 from hrmbuild.readers.eml import HEADERS
 from hrmbuild.readers.flow import FlowText
 from hrmbuild.readers.html import html_texts
+from hrmbuild.readers.json_file import json_texts
 from hrmbuild.readers.mail_parts import header_text, mail_parts, parse_mail
+from hrmbuild.readers.mbox import mbox_messages
+from hrmbuild.readers.odt import odt_texts
+from hrmbuild.readers.pdf import pdf_texts
 from hrmbuild.readers.registry import load_bytes
 from hrmbuild.readers.result import SourceFile
+from hrmbuild.readers.rtf import rtf_texts
 from hrmbuild.readers.spans import SourceText
+from hrmbuild.readers.xml_file import xml_file_texts
 from hrmbuild.records.locator import Locator
 
 _LINE_FORMATS = frozenset({"markdown", "text", "csv", "jsonl", "ruleset", "cases"})
@@ -28,6 +35,11 @@ _LINE_FORMATS = frozenset({"markdown", "text", "csv", "jsonl", "ruleset", "cases
 _FLOWS: Mapping[str, Callable[[SourceFile], Mapping[str | None, FlowText]]] = {
     "docx": docx_texts,
     "html": html_texts,
+    "odt": odt_texts,
+    "pdf": pdf_texts,
+    "rtf": rtf_texts,
+    "json": json_texts,
+    "xml": xml_file_texts,
 }
 """Formats without lines of their own: their modules make the text that locators count in."""
 
@@ -40,7 +52,11 @@ def load_texts(path: Path, *, format: str) -> dict[str | None, SourceText]:
     """
     data = load_bytes(path, path.name)
     if format == "eml":
-        return _mail_texts(data, where=path.name)
+        return mail_texts(parse_mail(data, where=path.name), where=path.name)
+    if format == "mbox":
+        messages = mbox_messages(data, where=path.name)
+        return {part: text for number, message in messages if isinstance(message, Message)
+                for part, text in mail_texts(message, where=path.name, prefix=f"{number}/").items()}  # fmt: skip
     if format in _FLOWS:
         source = SourceConfig(path=path.name, kind="rules")
         return dict(_FLOWS[format](SourceFile(path, path.name, sha256_hex(data), data, source)))
@@ -49,16 +65,11 @@ def load_texts(path: Path, *, format: str) -> dict[str | None, SourceText]:
     return {None: SourceText(decode(data, where=path.name).text)}
 
 
-def _mail_texts(data: bytes, *, where: str) -> dict[str | None, SourceText]:
-    """Text parts by number, and the header fields that are read as `header:Subject`."""
-    message = parse_mail(data, where=where)
-    texts: dict[str | None, SourceText] = {
-        part.part: SourceText(part.text, part.part) for part in mail_parts(message, where=where).texts
-    }
-    for name in HEADERS:
-        part = f"header:{name.title()}"
-        texts[part] = SourceText(header_text(message, name), part)
-    return texts
+def mail_texts(message: Message, *, where: str, prefix: str = "") -> dict[str | None, SourceText]:
+    """Text parts by number, and the header fields that are read as `header:Subject`; `prefix` before each."""
+    found = [(prefix + part.part, part.text) for part in mail_parts(message, where=where).texts]
+    found += [(f"{prefix}header:{name.title()}", header_text(message, name)) for name in HEADERS]
+    return {part: SourceText(text, part) for part, text in found}
 
 
 def resolve_in(texts: dict[str | None, SourceText], locator: Locator, *, where: str) -> str:
@@ -70,7 +81,7 @@ def resolve_in(texts: dict[str | None, SourceText], locator: Locator, *, where: 
     source = texts.get(locator.part)
     if source is None:
         raise InputError("read.bad_locator", f"the file has no part {locator.part}", where=where)
-    if locator.part is not None and locator.part.startswith("header:"):
+    if locator.part is not None and "header:" in locator.part:
         return source.text
     try:
         return source.quoted(locator)
