@@ -87,7 +87,8 @@ WITH text AS (
     FROM surface WHERE derivation <> 'quoted' OR len(words) >= {_QUOTED_WORDS}
 )
 SELECT DISTINCT pair_id, block, hash(words[i : i + 1]) AS gram
-FROM (SELECT pair_id, block, words, unnest(range(1, greatest(len(words), 2))) AS i FROM text)
+FROM (SELECT pair_id, block, words, unnest(range(1, greatest(len(words), 2))) AS i
+      FROM text SEMI JOIN (SELECT block FROM text GROUP BY block HAVING count(*) > 1) AS crowd USING (block))
 """
 _ALIKE = """
 WITH counted AS (
@@ -114,17 +115,18 @@ ORDER BY one, other
 
 _LEAKS = """
 WITH run AS (
-    SELECT DISTINCT pair_id, side, derivation = 'quoted' AS quoted, path, axis, hash(words[i : i + $n - 1]) AS gram
+    SELECT DISTINCT pair_id, side, quoted, held, hash(words[i : i + $n - 1]) AS gram
     FROM (SELECT *, unnest(range(1, len(words) - $n + 2)) AS i
-          FROM (SELECT * REPLACE (words || answer AS words) FROM surface) WHERE len(words) >= $n)
+          FROM (SELECT pair_id, side, derivation = 'quoted' AS quoted, words || answer AS words,
+                       side > 1 AND (derivation <> 'quoted' OR axis = 'document') AS held FROM surface)
+          WHERE len(words) >= $n)
 ), rare AS (
-    SELECT * FROM run SEMI JOIN (SELECT gram FROM run GROUP BY gram
-        HAVING count(DISTINCT side) > 1 AND count(DISTINCT pair_id) <= $common) AS r USING (gram)
+    SELECT gram, quoted, max(side) FILTER (held) AS high FROM run GROUP BY gram, quoted
+    HAVING count(*) <= $common AND min(side) < max(side) FILTER (held)
 )
-SELECT DISTINCT low.pair_id FROM rare AS low JOIN rare AS high ON low.gram = high.gram AND low.side < high.side
-WHERE low.quoted = high.quoted AND (NOT low.quoted OR (high.axis = 'document' AND low.path <> high.path))
-ORDER BY 1
+SELECT DISTINCT pair_id FROM run JOIN rare USING (gram, quoted) WHERE side < high ORDER BY 1
 """
+"""Of quoted pairs, only those whose whole document is held out share no words with the others by design."""
 
 _WINDOWS = """
     SELECT *, unnest(CASE WHEN len(words) >= 5 THEN range(1, greatest(len(words) - $n + 2, 2)) ELSE [] END) AS i
