@@ -134,17 +134,20 @@ def _profile(column: Column, table: Table, settings: SourceConfig) -> ColumnProf
             where="sources.columns",
             fix=f"use one of {', '.join(_DECLARED_ROLES)}; a unit follows `number:`",
         )
-    return _parsed(column.name, cells, role=role or None, unit=unit or None, position=table.columns.index(column))
+    position = table.columns.index(column)
+    is_key = column.name == table.key and None not in cells
+    return _parsed(column.name, cells, role=role or None, unit=unit or None, position=position, is_key=is_key)
 
 
 def _parsed(
-    name: str, cells: tuple[str | None, ...], *, role: str | None, unit: str | None, position: int
-) -> ColumnProfile:
+    name: str, cells: tuple[str | None, ...], *, role: str | None, unit: str | None, position: int,
+    is_key: bool = False,
+) -> ColumnProfile:  # fmt: skip
     if role is not None and role not in ("number", "date"):
         return ColumnProfile(name, _DECLARED_ROLES[role], None, 0, cells)
     if not role and _PERSONAL_NAME.search(name):
         return ColumnProfile(name, "personal", None, 0, cells)
-    if not role and _is_key(name, cells, position):
+    if not role and (is_key or _is_key(name, cells, position)):
         return ColumnProfile(name, "key", None, 0, cells)
     numbers = read_numbers(cells) if role == "number" or not (role or _NO_QUANTITY.search(name)) else None
     if numbers and not (role is None and set(numbers.values) <= _FLAGS):
@@ -239,6 +242,8 @@ def _with_reference(
     column: ColumnProfile, table: Table, settings: SourceConfig, siblings: Sequence[Table]
 ) -> ColumnProfile:
     target = settings.references.get(f"{table.name}.{column.name}")
+    if target is None and column.role in ("text", "category", "number"):
+        target = table.references.get(column.name)
     if target is None and column.role in ("text", "category", "number") and _KEY_NAME.search(column.name):
         target = _inferred_reference(column, table, settings, siblings)
     if target is None:

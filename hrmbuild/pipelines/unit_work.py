@@ -33,6 +33,7 @@ from hrmbuild.records.pair import CompiledPair, Rejection, pair_id
 from hrmbuild.records.passage import SourcePassage
 from hrmbuild.records.source import Source
 from hrmbuild.store.connection import scratch_connection
+from hrmbuild.store.database_files import open_database_file
 from hrmbuild.store.writer import FileOutcome, UnitWriter
 
 UNKNOWN_FORMAT = "unknown"
@@ -80,7 +81,7 @@ class UnitWorker:
             format_name = _format_of(file, unit) or UNKNOWN_FORMAT
             result = read_guarded(
                 file.path, relative=file.relative, sha256=file.sha256, source=unit.settings,
-                format=None if format_name == UNKNOWN_FORMAT else format_name,
+                format=None if format_name == UNKNOWN_FORMAT else format_name, open_database=open_database_file,
             )  # fmt: skip
         except InputError as error:
             _try_again(error, writer)
@@ -99,7 +100,8 @@ class UnitWorker:
             try:
                 chosen = choose_format(file.path, _head(file), settings)
                 result = read_guarded(
-                    file.path, relative=file.relative, sha256=file.sha256, source=settings, format=chosen
+                    file.path, relative=file.relative, sha256=file.sha256, source=settings, format=chosen,
+                    open_database=open_database_file,
                 )  # fmt: skip
                 self._shown[file.relative] = tuple(result.records)
             except InputError as error:

@@ -26,6 +26,7 @@ _BY_SUFFIX = {
     ".csv": "csv", ".tsv": "csv", ".psv": "csv", ".ssv": "csv",
     ".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "xls", ".xlsb": "xlsb", ".ods": "ods",
     ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".sqlite": "sqlite", ".sqlite3": "sqlite", ".duckdb": "duckdb", ".parquet": "parquet", ".xml": "xml",
     ".yaml": "ruleset", ".yml": "ruleset",
 }  # fmt: skip
 
@@ -34,8 +35,8 @@ _TEMPLATE_SUFFIXES = frozenset({".erb", ".liquid", ".j2", ".jinja", ".tmpl"})
 
 _OTHER_FORMATS = frozenset({
     ".doc", ".ppt", ".pptx", ".odp",
-    ".xml", ".xsl", ".xsd", ".svg", ".msg", ".p7s", ".sql", ".sqlite", ".db", ".duckdb",
-    ".parquet", ".arrow", ".feather", ".zip", ".gz", ".bz2", ".xz", ".7z", ".tar", ".png", ".jpg", ".jpeg", ".gif",
+    ".xsl", ".xsd", ".svg", ".msg", ".p7s", ".sql",
+    ".arrow", ".feather", ".zip", ".gz", ".bz2", ".xz", ".7z", ".tar", ".png", ".jpg", ".jpeg", ".gif",
     ".tif", ".tiff", ".ebc", ".bin", ".encrypted", ".fuzz", ".tex", ".epub",
 })  # fmt: skip
 """Known, and not plain text: reading their source as prose would be a silent guess."""
@@ -45,7 +46,10 @@ _CODE = frozenset({
     ".php", ".cs", ".scala", ".swift", ".kt", ".lua", ".ipynb", ".css", ".toml", ".ini", ".cfg", ".lock",
 })  # fmt: skip
 
-_MAGIC = (b"%PDF", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"{\\rtf", b"PAR1", b"SQLite format 3", b"\x1f\x8b", b"\x89PNG")
+_DATABASES = ((b"SQLite format 3\0", 0, "sqlite"), (b"DUCK", 8, "duckdb"), (b"PAR1", 0, "parquet"))
+"""First bytes, where they stand, format: `.db` says nothing of which."""
+
+_MAGIC = (b"%PDF", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"{\\rtf", b"\x1f\x8b", b"\x89PNG")
 _MARKUP = re.compile(r"\s*<(?:\?xml|!doctype|html|!--)", re.IGNORECASE)
 _FRONT_MATTER = re.compile(r"---[ \t]*\n[\w\"'-]+\s*:")
 _MAIL_HEADER = re.compile(r"(?:Received|Return-Path|Delivered-To|MIME-Version|Message-ID|X-[\w-]+):\s", re.IGNORECASE)
@@ -55,10 +59,13 @@ def infer_format(path: Path, head: bytes) -> str | None:
     """Name of the reader for a file whose first bytes (up to HEAD_BYTES) are `head`; None where there is none."""
     suffix = _suffix(path)
     if suffix == ".json":
-        return "jsonl" if _is_json_lines(head) else None
+        return "jsonl" if _is_json_lines(head) else "json"
     known = _BY_SUFFIX.get(suffix)
     if known is not None:
         return known
+    for magic, at, format in _DATABASES:
+        if head[at : at + len(magic)] == magic:
+            return format
     if suffix in _OTHER_FORMATS | _CODE or head.startswith(_MAGIC):
         return None
     return _by_content(head)

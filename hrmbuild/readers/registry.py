@@ -16,19 +16,24 @@ from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.readers.cases import read_cases
 from hrmbuild.readers.csv_table import read_csv
 from hrmbuild.readers.docx import read_docx
+from hrmbuild.readers.duckdb_file import read_duckdb
 from hrmbuild.readers.eml import read_eml
 from hrmbuild.readers.html import read_html
 from hrmbuild.readers.inference import infer_format
+from hrmbuild.readers.json_file import read_json
 from hrmbuild.readers.jsonl import read_jsonl
 from hrmbuild.readers.markdown import read_markdown
 from hrmbuild.readers.mbox import read_mbox
 from hrmbuild.readers.odt import read_odt
+from hrmbuild.readers.parquet_file import read_parquet
 from hrmbuild.readers.pdf import read_pdf
-from hrmbuild.readers.result import MAX_FILE_BYTES, Reader, ReadResult, SourceFile
+from hrmbuild.readers.result import MAX_FILE_BYTES, DatabaseOpener, Reader, ReadResult, SourceFile
 from hrmbuild.readers.rtf import read_rtf
 from hrmbuild.readers.ruleset import read_ruleset
+from hrmbuild.readers.sqlite_file import read_sqlite
 from hrmbuild.readers.text import read_text
 from hrmbuild.readers.xlsx import read_ods, read_xls, read_xlsb, read_xlsx
+from hrmbuild.readers.xml_file import read_xml
 
 READERS: Mapping[str, Reader] = {
     "cases": read_cases,
@@ -40,21 +45,29 @@ READERS: Mapping[str, Reader] = {
     "odt": read_odt,
     "pdf": read_pdf,
     "rtf": read_rtf,
+    "json": read_json,
     "jsonl": read_jsonl,
     "markdown": read_markdown,
+    "parquet": read_parquet,
     "ruleset": read_ruleset,
+    "duckdb": read_duckdb,
+    "sqlite": read_sqlite,
     "text": read_text,
     "ods": read_ods,
     "xls": read_xls,
     "xlsb": read_xlsb,
     "xlsx": read_xlsx,
+    "xml": read_xml,
 }
 """Name of a format -> its reader; `format:` of a source takes these names."""
 
-ISOLATED = frozenset({"docx", "eml", "html", "mbox", "ods", "odt", "pdf", "rtf", "xls", "xlsb", "xlsx"})
+ISOLATED = frozenset(
+    {"docx", "duckdb", "eml", "html", "mbox", "ods", "odt", "parquet", "pdf", "rtf", "sqlite", "xls", "xlsb", "xlsx",
+     "xml"}
+)  # fmt: skip
 """Formats whose files can crash, hang or swell their parser: `worker.read_guarded` reads them in another process."""
 
-NEEDS_OPENER: frozenset[str] = frozenset()
+NEEDS_OPENER = frozenset({"duckdb"})
 """Formats whose reader asks a database that somebody else opens."""
 
 
@@ -65,7 +78,10 @@ def choose_format(path: Path, head: bytes, source: SourceConfig) -> str | None:
     return "cases" if source.cases is not None else infer_format(path, head)
 
 
-def read(path: Path, *, relative: str, sha256: str, source: SourceConfig, format: str | None) -> ReadResult:
+def read(
+    path: Path, *, relative: str, sha256: str, source: SourceConfig, format: str | None,
+    open_database: DatabaseOpener | None = None,
+) -> ReadResult:  # fmt: skip
     """Everything in one file.
 
     Args:
@@ -74,6 +90,7 @@ def read(path: Path, *, relative: str, sha256: str, source: SourceConfig, format
         sha256: hash of its bytes, taken by the caller before anything parsed them.
         source: the entry of the settings that declared it.
         format: name of a reader; None, or a name that is none, is refused.
+        open_database: for the formats of `NEEDS_OPENER`.
 
     Raises:
         InputError: `read.*`: the file cannot be read, and why.
@@ -81,7 +98,9 @@ def read(path: Path, *, relative: str, sha256: str, source: SourceConfig, format
     reader = READERS.get(format) if format is not None else None
     if reader is None:
         raise unknown_format(relative, format)
-    file = SourceFile(path=path, relative=relative, sha256=sha256, data=load_bytes(path, relative), source=source)
+    data = load_bytes(path, relative)
+    file = SourceFile(path=path, relative=relative, sha256=sha256, data=data, source=source,
+                      open_database=open_database)  # fmt: skip
     if sha256_hex(file.data) != sha256:
         raise file.error(
             "read.changed",

@@ -18,6 +18,7 @@ from hrmbuild.readers.docx import docx_texts
 from hrmbuild.readers.eml import HEADERS
 from hrmbuild.readers.flow import FlowText
 from hrmbuild.readers.html import html_texts
+from hrmbuild.readers.json_file import json_texts
 from hrmbuild.readers.mail_parts import header_text, mail_parts, parse_mail
 from hrmbuild.readers.mbox import mbox_messages
 from hrmbuild.readers.odt import odt_texts
@@ -26,6 +27,7 @@ from hrmbuild.readers.registry import load_bytes
 from hrmbuild.readers.result import SourceFile
 from hrmbuild.readers.rtf import rtf_texts
 from hrmbuild.readers.spans import SourceText
+from hrmbuild.readers.xml_file import xml_file_texts
 from hrmbuild.records.locator import Locator
 
 _LINE_FORMATS = frozenset({"markdown", "text", "csv", "jsonl", "ruleset", "cases"})
@@ -36,6 +38,8 @@ _FLOWS: Mapping[str, Callable[[SourceFile], Mapping[str | None, FlowText]]] = {
     "odt": odt_texts,
     "pdf": pdf_texts,
     "rtf": rtf_texts,
+    "json": json_texts,
+    "xml": xml_file_texts,
 }
 """Formats without lines of their own: their modules make the text that locators count in."""
 

@@ -5,9 +5,11 @@ Owns the two types and the limits on size. It must not open a file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import InputError
@@ -22,6 +24,26 @@ MAX_TEXT_BYTES = 32 << 20
 """Documents that people wrote (Markdown, text, mail) stay far below this."""
 
 
+class DatabaseRows(Protocol):
+    """What a statement found."""
+
+    def fetchall(self) -> list[Any]:
+        """All rows, each a tuple of plain Python values."""
+        ...
+
+
+class DatabaseConnection(Protocol):
+    """An open database: readers speak SQL to it and know nothing else of it."""
+
+    def execute(self, query: str, parameters: Sequence[object] = ..., /) -> DatabaseRows:
+        """Run one statement."""
+        ...
+
+
+DatabaseOpener = Callable[[Path, str], AbstractContextManager[DatabaseConnection]]
+"""Opens the database at a path, named by the second argument in messages, to be read."""
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """One file with its bytes, as a reader sees it."""
@@ -33,6 +55,8 @@ class SourceFile:
     """Of `data`."""
     data: bytes
     source: SourceConfig
+    open_database: DatabaseOpener | None = None
+    """For the formats that need one; handed in, since readers import no database."""
 
     def error(self, code: str, what: str, *, line: int | None = None, why: str | None = None,
               fix: str | None = None) -> InputError:  # fmt: skip

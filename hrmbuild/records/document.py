@@ -60,6 +60,11 @@ class Table(Noun):
     columns: tuple[Column, ...]
     locator: Locator
     """The data rows: `row_from`..`row_to`, for workbooks also `sheet` and `cells`."""
+    key: str | None = None
+    """Column that the source itself declares as the primary key (databases do)."""
+    references: dict[str, str] = {}
+    """Foreign keys that the source itself declares: column -> `table.column`, both by the names that tables have
+    here."""
 
     @property
     def n_rows(self) -> int:

@@ -40,7 +40,7 @@ class Locator(Noun):
     row_to: int | None = Field(default=None, ge=1)
     """Last data row, included."""
     pointer: str | None = None
-    """JSON pointer (RFC 6901), for JSON and YAML."""
+    """JSON pointer (RFC 6901), for JSON and YAML; the path of the element for XML."""
 
     def __str__(self) -> str:
         bits = [

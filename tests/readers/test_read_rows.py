@@ -34,11 +34,10 @@ def test_a_bad_line_is_a_skip_with_its_line_and_the_rest_is_read(read_file, bad,
     assert [(skip.code, skip.locator.line_from) for skip in result.skips] == [(code, 3)]
 
 
-def test_json_lines_named_json_are_read_and_a_json_document_is_not(read_file):
-    assert len(read_file("p.json", '{"a": "1"}\n{"a": "2"}\n', kind="pairs").records) == 2
-    with pytest.raises(InputError) as caught:
-        read_file("q.json", '{\n "a": 1\n}\n', kind="pairs")
-    assert caught.value.code == "read.unknown_format"
+def test_json_lines_named_json_are_read_as_lines_and_a_json_document_as_one(read_file):
+    rows = read_file("p.json", '{"a": "1"}\n{"a": "2"}\n', kind="pairs").records
+    assert [row.locator.line_from for row in rows] == [1, 2]
+    assert [row.fields for row in read_file("q.json", '{\n "a": 1\n}\n', kind="pairs").records] == [{"a": "1"}]
 
 
 CASE = """% Text

@@ -29,7 +29,7 @@ SOURCE = SourceConfig(path="*", kind="rules")
         ("mail", b"Received: by x\nFrom: a\n\nhi\n", "eml"),
         ("rows", b'{"a": 1}\n{"a": 2}\n', "jsonl"),
         ("a.json", b'{"a": 1}\n{"a": 2}\n', "jsonl"),
-        ("a.json", b'{"a": 1}', None),
+        ("a.json", b'{"a": 1}', "json"),
         ("a.tsv", b"a\tb\n", "csv"),
         ("a.pl", b"% Text\n", None),
         ("a.msg", b"\xd0\xcf\x11\xe0", None),
