@@ -269,8 +269,8 @@ class GatesConfig(Settings):
 
     def verdict_on(self, kind: str) -> str:
         """What becomes of a kind of personal data."""
-        declared: dict[str, str] = {**(self.personal_data or {})}
-        return declared.get(kind, "redact")
+        verdicts = self.personal_data or {}
+        return next((verdict for declared, verdict in verdicts.items() if declared == kind), "redact")
 
 
 class PackageConfig(Settings):

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lxml import etree
+import lxml.etree as etree
 
 from hrmbuild.readers.result import SourceFile
 

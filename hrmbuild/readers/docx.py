@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from lxml import etree
+import lxml.etree as etree
 
 from hrmbuild.readers.archive import Archive, attribute, child, children, local_name, open_archive
 from hrmbuild.readers.docx_numbering import Numbering, read_numbering

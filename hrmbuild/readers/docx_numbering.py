@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lxml import etree
+import lxml.etree as etree
 
 from hrmbuild.readers.archive import attribute, child, children, local_name
 

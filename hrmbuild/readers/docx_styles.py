@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lxml import etree
+import lxml.etree as etree
 
 from hrmbuild.readers.archive import attribute, child, children, local_name
 
@@ -50,7 +50,7 @@ def _style(chain: list[etree._Element]) -> Style:
     hidden = False
     for one in reversed(chain):
         hidden = is_hidden(child(one, "rPr"), otherwise=hidden)
-    level = next((found for one in chain if (found := _level(one)) is not None), None)
+    level = next((own for one in chain if (own := _level(one)) is not None), None)
     return Style(level, list_id, int(written) if written.isdecimal() and len(written) < 3 else 0, hidden)
 
 

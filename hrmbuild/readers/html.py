@@ -11,7 +11,7 @@ import codecs
 import re
 from dataclasses import dataclass, field
 
-from lxml import etree
+import lxml.etree as etree
 
 from hrmbuild.readers.archive import children, local_name
 from hrmbuild.readers.decoding import Decoded, decode, normalise_newlines

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lxml import etree
+import lxml.etree as etree
 
 _ZERO = r"\s*:\s*0*(?:\.0+)?(?:px|em|rem|pt|%|vh|vw)?\s*(?:!important\s*)?(?:;|$|})"
 _HIDING = re.compile(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lxml import etree
+import lxml.etree as etree
 
 from hrmbuild.readers.archive import attribute, children, local_name, open_archive
 from hrmbuild.readers.flow import Flow, FlowText, Paragraph, flow_document, flow_text, quoted_words, words
