@@ -109,6 +109,16 @@ ingest.
 read.xml_entities|The XML defines entities, which can be made to exhaust a machine.|Save it without a DTD.
 read.yaml_alias|The YAML uses aliases, which can be made to exhaust a machine.|Write the values out.
 read.yaml_too_deep|The YAML is nested deeper than any rule set needs.|{_REPAIR}
+read.bad_encoding|The file is not written in the encoding that its format demands.|Save it as UTF-8, then run ingest.
+read.broken_pdf|The PDF is damaged.|{_REPAIR}
+read.broken_rtf|The RTF is damaged.|{_REPAIR}
+read.derivation_disagrees|A question's derivation gives another answer than the file.|Correct the file.
+read.needs_ocr|A page holds a picture of text.|Recognise its text (OCR) and use that file.
+read.no_answer|A question of the file has no answer.|{_NOTHING}
+read.no_rows|A table has no rows.|{_NOTHING}
+read.not_a_mailbox|This is no mailbox.|{_REPAIR}
+read.not_prose|A part of the file is no prose.|{_NOTHING}
+read.xml_notes|Notes in an XML document are not part of its text.|{_NOTHING}
 compile.ambiguous|A question would have several answers that differ.|{_NOTHING}
 compile.empty|Instruction or response is empty.|Correct the row.
 compile.expression|An expression of a rule uses what is not allowed.|Use columns, literals, comparisons and plain \
