@@ -137,7 +137,6 @@ def _table(
     file: SourceFile, rows: Rows, pointer: str, name: tuple[str, Mapping[str, str]], skips: list[Skip]
 ) -> Iterator[Record]:
     texts: list[dict[str, str]] = []
-    columns: dict[str, None] = {}
     for place, row in rows:
         try:
             fields = dict(flattened(row))
@@ -145,18 +144,26 @@ def _table(
             skips.append(skip(error.code, error.detail, Locator(pointer=f"/{place}")))
             continue
         texts.append(fields)
-        columns.update(dict.fromkeys(fields))
+    for table in fields_table(file, texts, name, skips):
+        place = table.locator.model_copy(update={"pointer": f"/{pointer}" if pointer else ""})
+        yield table.model_copy(update={"locator": place})
+
+
+def fields_table(
+    file: SourceFile, texts: Sequence[Mapping[str, str]], name: tuple[str, Mapping[str, str]], skips: list[Skip]
+) -> Iterator[Table]:
+    """Rows of named texts as one Table, columns in the order in which they first come; none where they are too many."""
+    columns = list(dict.fromkeys(column for row in texts for column in row))
     if len(columns) > _MAX_COLUMNS:
         detail = f"its rows name {len(columns):,} different values; at most {_MAX_COLUMNS} are a table's columns"
-        skips.append(skip("read.no_rectangle", detail, Locator(pointer=f"/{pointer}" if pointer else "")))
+        skips.append(skip("read.no_rectangle", detail, Locator()))
         return
     cap = row_cap(len(columns))
     cells = [[cell_text(row[column]) if column in row else None for column in columns] for row in texts[:cap]]
     stored = StoredTable(name[0], tuple(columns), cells, len(texts))
     for record in stored_records(file, stored, name[1], skips):
         if isinstance(record, Table):
-            place = record.locator.model_copy(update={"sheet": None, "pointer": f"/{pointer}" if pointer else ""})
-            yield record.model_copy(update={"locator": place})
+            yield record.model_copy(update={"locator": record.locator.model_copy(update={"sheet": None})})
 
 
 def _document(file: SourceFile, value: Any) -> ReadResult:

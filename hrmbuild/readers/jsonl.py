@@ -1,13 +1,16 @@
 """JSON lines to rows of fields: each line is read by itself, a bad one is a skip with its line and the rest goes on.
 
-Nested values are named by JSON pointer without its first slash (`instances/0/input`); numbers
-keep the spelling of the file, true and false are those words, null is absent (see `json_values`). It must not choose
-which fields mean what.
+Nested values are named by JSON pointer without its first slash (`instances/0/input`); numbers keep the spelling of the
+file, true and false are those words, null is absent (see `json_values`). It must not choose which fields mean what.
 """
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
+from hrmbuild.readers.database_tables import table_names
 from hrmbuild.readers.decoding import decode
+from hrmbuild.readers.json_file import fields_table
 from hrmbuild.readers.json_values import BadValue, flattened, parse_json
 from hrmbuild.readers.result import ReadResult, SourceFile, skip
 from hrmbuild.readers.spans import Line, SourceText
@@ -17,7 +20,7 @@ from hrmbuild.records.source import Skip
 
 
 def read_jsonl(file: SourceFile) -> ReadResult:
-    """One Fields for each line that holds a JSON object.
+    """One Fields for each line that holds a JSON object; one Table of them where the source's kind is `tables`.
 
     Raises:
         InputError: `read.no_json_lines`: no line is a JSON object.
@@ -38,6 +41,10 @@ def read_jsonl(file: SourceFile) -> ReadResult:
         reason = skips[0].detail if skips else "the file is empty"
         raise file.error("read.no_json_lines", f"no line of this file is a JSON object: {reason}",
                          fix="write one JSON object a line")  # fmt: skip
+    if file.source.kind == "tables":
+        stem = PurePosixPath(file.relative).stem
+        tables = fields_table(file, [one.fields for one in records], (stem, table_names([stem])), skips)
+        return ReadResult(list(tables), skips, decoded.notes)
     return ReadResult(list(records), skips, decoded.notes)
 
 

@@ -40,6 +40,14 @@ def test_json_lines_named_json_are_read_as_lines_and_a_json_document_as_one(read
     assert [row.fields for row in read_file("q.json", '{\n "a": 1\n}\n', kind="pairs").records] == [{"a": "1"}]
 
 
+def test_json_lines_are_a_table_where_tables_are_declared(read_file):
+    table = read_file("shop.jsonl", '{"a": "x", "n": 1.50}\n{"a": "y", "b": {"c": true}}\n', kind="tables").records[0]
+    assert [(c.name, c.cells) for c in table.columns] == [
+        ("a", ("x", "y")), ("n", ("1.50", None)), ("b/c", (None, "true")),
+    ]  # fmt: skip
+    assert (table.name, table.locator.row_to) == ("shop", 2)
+
+
 CASE = """% Text
 % Ada earned $500 in 2017.
 % She lives alone.
