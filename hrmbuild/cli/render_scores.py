@@ -31,7 +31,7 @@ def evaluation_lines(report: EvaluationReport, *, kinds: bool) -> list[str]:
     lines = [f"{report.split}: {asked:,} of {report.n_held_out:,} {what} asked; exact answers in percent, "
              f"with 95 % intervals over clusters", ""]  # fmt: skip
     lines += table(["held out by", "", "n", "clusters", *names], rows)
-    lines += ["", *_losses(report), *_declining(report)]
+    lines += ["", *_losses(report), *_declining(report), *_facts(report)]
     if report.extraction is not None:
         lines += ["", *_extraction_lines(report.extraction)]
     if len(report.models) > 1:
@@ -62,6 +62,15 @@ def _declining(report: EvaluationReport) -> list[str]:
         return []
     return [f"declined: {counts.declined} of the {counts.n_absent} questions that nothing shown answers, "
             f"{counts.declined_wrongly} of the {counts.n_answerable:,} others"]  # fmt: skip
+
+
+def _facts(report: EvaluationReport) -> list[str]:
+    found = report.facts
+    if found is None:
+        return []
+    reasons = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in found.failures.items() if n)
+    told = f": {reasons}; they count as wrong" if reasons else ""
+    return [f"facts asked of the model for {len(found.answers):,} cases, {found.n_failed} answers unusable{told}"]
 
 
 def _extraction_lines(found: Extraction) -> list[str]:

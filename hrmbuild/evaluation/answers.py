@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 
+from hrmbuild.records.json_object import read_json_object, same_values
 from hrmbuild.records.pair import Answer
 
 _NUMBER = re.compile(r"[-−]?\d+(?:,\d{3})*(?:\.\d+)?(?![-,:/.]?\d)")
@@ -179,6 +180,11 @@ def _sql(answer: Answer, given: str) -> bool:
     return given.split() == answer.value.split()
 
 
+def _json(answer: Answer, given: str) -> bool:
+    found, expected = read_json_object(given), read_json_object(answer.value)
+    return found is not None and expected is not None and same_values(found, expected)
+
+
 def declines(given: str) -> bool:
     """Whether a response opens by saying that what is shown does not answer the question."""
     return any(starts_with(given, phrase) for phrase in DECLINING)
@@ -195,5 +201,6 @@ _MATCHERS = {
     "date": _date,
     "boolean": _boolean,
     "sql": _sql,
+    "json": _json,
     "absent": _absent,
 }

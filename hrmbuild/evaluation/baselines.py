@@ -108,10 +108,12 @@ def tree(train: Iterable[Pair]) -> Baseline:
 
 
 def _rules(pair: Pair) -> _Rules | None:
-    """What the occurrence of a rule pair records; None for other pairs and for questions without a case."""
+    """What the occurrence of a rule pair records; None for other pairs, for questions without a case, and for those
+    that ask for the facts themselves: a tree that is handed the answer is no baseline.
+    """
     inputs = pair.occurrences[0].inputs or {}
     facts = {name.removeprefix(_FACT): value for name, value in inputs.items() if name.startswith(_FACT)}
-    if "ruleset" not in inputs or not facts:
+    if "ruleset" not in inputs or not facts or pair.answer.type == "json":
         return None
     return _Rules((inputs["ruleset"], pair.kind), facts, is_as_written(pair))
 

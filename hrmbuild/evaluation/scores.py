@@ -176,7 +176,7 @@ def _enough_tokens(tokenizer: TextTokenizer, pairs: Sequence[Pair], *, first_wor
 
 def _first_words(pair: Pair) -> str:
     """What must have been said before a response can be scored: the longest choice, the value, or all of it."""
-    if pair.condition != "direct" or pair.answer.type in ("text", "sql"):
+    if pair.condition != "direct" or pair.answer.type in ("text", "sql", "json"):
         return pair.response
     return max([pair.answer.value, *(pair.answer.choices or ())], key=len)
 

@@ -1,8 +1,8 @@
 """The compiler of executable rules: scenarios as pairs.
 
 Owns which pairs a rule set gives: outcomes of scenarios as written and of variants, excerpts of a few rules, cases with
-a fact withheld and their twins; further kinds stand in `rules_questions`. It must not evaluate or draw: `scenarios`,
-`variants` and `rules_missing` do.
+a fact withheld and their twins; further kinds stand in `rules_questions` and `rules_facts`. It must not evaluate or
+draw: `scenarios`, `variants` and `rules_missing` do.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from hrmbuild.pairs.context import CompileContext, SqlConnection
 from hrmbuild.pairs.rules_checked import CheckedRules, check_rules
 from hrmbuild.pairs.rules_evaluate import NO_RULE
+from hrmbuild.pairs.rules_facts import facts_pairs
 from hrmbuild.pairs.rules_missing import Withheld, withhold
 from hrmbuild.pairs.rules_pairs import Compilation, Question
 from hrmbuild.pairs.rules_questions import condition_pair, lookup_pairs, single_rule
@@ -71,6 +72,7 @@ def _pairs(compilation: Compilation, drawn: Drawn) -> Iterator[CompiledPair]:
     ):
         yield withheld_pair(compilation, withheld)
     yield from lookup_pairs(compilation, drawn.whole)
+    yield from facts_pairs(compilation, (*drawn.whole, *drawn.excerpts))
 
 
 def draw_scenarios(rules: CheckedRules, context: CompileContext, connection: SqlConnection) -> Drawn:

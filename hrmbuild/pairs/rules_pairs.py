@@ -4,7 +4,8 @@ Owns the draw of wordings and what an occurrence of a rule pair records. It must
 
 Evidence: `occurrence.text` is the shown rule text, word for word as it stands in the instruction. `occurrence.inputs`
 holds `ruleset`, `variant` (absent as written), `left_out` (ids of rules), `fact.<name>` and `parameter.<name>`, all as
-canonical texts: with the file they are enough to evaluate the rules again.
+canonical texts: with the file they are enough to evaluate the rules again. Where no rule is shown but the list of facts
+(`rules.facts`), that list is the text and the inputs are the facts alone.
 """
 
 from __future__ import annotations
@@ -57,6 +58,10 @@ class Question:
     """Decision cell; None where the pair must not be held out by it."""
     cell_side: Split = "train"
     boundary: bool = False
+    case_text: str | None = None
+    """The case where it stands apart from the question; None where the wording tells it."""
+    shows_rules: bool = True
+    """Whether the shown text is of rules: where it is not, variant and thresholds are no part of the question."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,9 @@ def build_pair(question: Question, rules: CheckedRules, context: CompileContext,
     )
     inputs = _inputs(question, rules)
     return CompiledPair(
-        instruction=open_book_instruction(context.templates, passages=[question.shown], question=asked.strip()),
+        instruction=open_book_instruction(
+            context.templates, passages=[question.shown], question=asked.strip(), case=question.case_text
+        ),
         response=question.response,
         kind=question.kind,
         stratum=stratum(context),
@@ -172,9 +179,14 @@ def _wording(question: Question, context: CompileContext) -> tuple[str, bool]:
     takes_new = trained and draw_fraction("new wording", context.seed, question.telling) < HELD_OUT_FRACTION
     options = [name for name in names if (name in held_out) == (takes_new and bool(held_out))]
     if question.style.plain and not takes_new:
-        return min(options, key=_plainness), False
+        return plainest(options), False
     name = draw_one(options, "wording", context.seed, question.telling)
     return name, name in held_out
+
+
+def plainest(names: Sequence[str]) -> str:
+    """The wording that a plain telling takes."""
+    return min(names, key=_plainness)
 
 
 def _plainness(name: str) -> tuple[int, str]:
@@ -186,11 +198,12 @@ def _plainness(name: str) -> tuple[int, str]:
 def _inputs(question: Question, rules: CheckedRules) -> dict[str, str]:
     variant = question.variant
     inputs = {"ruleset": rules.ruleset.ruleset}
-    if variant.key is not None:
+    if variant.key is not None and question.shows_rules:
         inputs["variant"] = variant.key
-    if variant.left_out:
+    if variant.left_out and question.shows_rules:
         inputs["left_out"] = ",".join(variant.left_out)
-    inputs |= {f"parameter.{name}": f"{value:f}" for name, value in variant.parameters.items()}
+    if question.shows_rules:
+        inputs |= {f"parameter.{name}": f"{value:f}" for name, value in variant.parameters.items()}
     return inputs | {
         f"fact.{rules.domains[i].name}": rules.domains[i].text(question.case[i]) for i in sorted(question.told)
     }

@@ -36,7 +36,9 @@ from hrmbuild.pipelines.ask import newest_package
 from hrmbuild.pipelines.contenders import Opponent, opponents, training_flops
 from hrmbuild.pipelines.evaluation_html import check_target, write_report
 from hrmbuild.pipelines.evaluation_report import EvaluationReport, ModelCost, losses
+from hrmbuild.pipelines.extracted_facts import EXTRACTED, Extracted, extract_facts
 from hrmbuild.pipelines.frozen_corpus import frozen_folder, frozen_pairs
+from hrmbuild.pipelines.identity import project_templates
 from hrmbuild.pipelines.ledger import Ledger, OpenEntry
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.rule_engine import ENGINE, find_rules, rule_engine
@@ -107,14 +109,14 @@ def evaluate_package(
     pairs = frozen_pairs(frozen, "train", "dev", "test")
     asked = _asked(project, request, manifest, pairs)
     labels = sorted({pair.label for pair in pairs["train"]})
-    columns = ["majority", "nearest", "tree", ENGINE, TEXT_REMOVED]
+    columns = ["majority", "nearest", "tree", ENGINE, EXTRACTED, TEXT_REMOVED]
     others = opponents(project, request.against, corpus=manifest.corpus_content_root, taken=[MODEL, *columns])
     names = [*columns, *(one.contender.name for one in others)]
     rows = sorted({row for pair in asked.pairs for row in slice_names(pair)})
     check_requirements(clauses, rows=rows, columns=names, labels=labels)
     loaded = load_package(folder)
     with _in_ledger(project, manifest, folder, loaded) as entry:
-        evaluation, notes = _scored(
+        evaluation, facts, notes = _scored(
             project, loaded, asked, train=pairs["train"], corpus=read_manifest(frozen), others=others, shown=shown
         )
         entry.answers = len(evaluation.answered)
@@ -138,7 +140,8 @@ def evaluate_package(
             project, corpus_content_root=corpus, split=asked.split, questions_sha256=asked.questions_sha256
         ),
         n_test_scorings=n_scorings(project, corpus_content_root=corpus, split="test"),
-        models=_models(project, manifest, folder, loaded, evaluation, others),
+        models=_models(project, manifest, folder, loaded, evaluation, others, facts),
+        facts=facts,
         notes=(*asked.notes, *notes),
         extraction=extraction,
         verdicts=judge(clauses, evaluation, extraction),
@@ -194,32 +197,49 @@ def _scored(
     corpus: Manifest,
     others: Sequence[Opponent],
     shown: Progress,
-) -> tuple[Evaluation, tuple[str, ...]]:
-    """All columns, and what to say of those that are missing."""
+) -> tuple[Evaluation, Extracted | None, tuple[str, ...]]:
+    """All columns, what came of asking for facts, and what to say of columns that are missing."""
+    facts: Extracted | None = None
     baselines: dict[str, Baseline] = baselines_from(train)
     with scratch_connection() as connection:
         found = find_rules(project, corpus, connection)
         if found.rules:
             baselines[ENGINE] = rule_engine(found.rules, connection)
+        if found.rules and _teaches_facts(corpus):
+            shown.stage("facts", total=None, unit="answers")
+            facts = extract_facts(
+                loaded, asked.pairs, rules=found.rules, templates=project_templates(project), seed=corpus.seed,
+                connection=connection, advance=shown.advance,
+            )  # fmt: skip
+            baselines[EXTRACTED] = facts.baseline()
         shown.stage(f"score {asked.split}", total=(2 + len(others)) * len(asked.pairs), unit="answers")
         evaluation = evaluate(
             loaded.model, loaded.tokenizer, asked.pairs, baselines=baselines,
             against=[one.contender for one in others], advance=shown.advance, seed=project.config.seed,
         )  # fmt: skip
-    return evaluation, _notes(found.missing, corpus, others)
+    return evaluation, facts, _notes(project, found.missing, corpus, others)
 
 
-def _notes(missing: Sequence[str], corpus: Manifest, others: Sequence[Opponent]) -> tuple[str, ...]:
+def _teaches_facts(corpus: Manifest) -> bool:
+    return any(kind.endswith(_FACTS_KIND) for kind in corpus.kinds)
+
+
+def _notes(project: Project, missing: Sequence[str], corpus: Manifest, others: Sequence[Opponent]) -> tuple[str, ...]:
     notes: list[str] = []
     if missing:
         files = ", ".join(missing)
         notes.append(
             f"{ENGINE}: these rule sets are not at hand as they were frozen, so it does not know them: {files}"
         )
-    if not any(kind.endswith(_FACTS_KIND) for kind in corpus.kinds):
+    if not _teaches_facts(corpus):
         notes.append(
-            "the rule engine fed with facts that the model extracted is not shown: no pair of this corpus teaches a "
-            f"model to give facts; {ENGINE!r} reads them by regular expressions instead"
+            f"{EXTRACTED} is not shown: no pair of this corpus teaches a model to give facts (rules: facts_fraction); "
+            f"{ENGINE!r} reads them by regular expressions instead"
+        )
+    elif project_templates(project).tree_sha256() != corpus.templates_sha256:
+        notes.append(
+            f"{EXTRACTED}: the templates changed since this corpus was frozen, so facts may have been asked for in "
+            "words that were not trained"
         )
     notes += [
         f"{one.contender.name} was trained on another corpus: what is held out here may not be held out there"
@@ -260,6 +280,7 @@ def _models(
     loaded: LoadedModel,
     evaluation: Evaluation,
     others: Sequence[Opponent],
+    facts: Extracted | None,
 ) -> tuple[ModelCost, ...]:
     price = hardware_for(str(loaded.model.lm_head.weight.device.type), project.config.hardware).usd_per_hour
     ours = ModelCost(
@@ -281,7 +302,13 @@ def _models(
         )
         for one in others
     ]  # fmt: skip
-    return (ours, *theirs)
+    if facts is None or not facts.answers:
+        return (ours, *theirs)
+    fed = replace(
+        ours, name=EXTRACTED, what="the package's facts, the rules' decision", seconds=facts.seconds,
+        n=len(facts.answers), too_long=facts.failures["too_long"],
+    )  # fmt: skip
+    return (ours, *theirs, fed)
 
 
 def _record(project: Project, manifest: PackageManifest, asked: _Asked, evaluation: Evaluation) -> None:

@@ -15,6 +15,7 @@ from hrmbuild.evaluation.extraction import Extraction
 from hrmbuild.evaluation.requirements import Verdict
 from hrmbuild.evaluation.scores import Evaluation
 from hrmbuild.evaluation.tallies import HEADINGS, MODEL, Slice
+from hrmbuild.pipelines.extracted_facts import Extracted
 
 LOSING_HEADINGS = ("all", "axis", "new", "stratum")
 """Rows in which a column that is ahead is named: on the card, in the report."""
@@ -26,7 +27,7 @@ class ModelCost:
 
     name: str
     what: str
-    """`package, hrm`, `run, transformer`, `folder`."""
+    """`package, hrm`, `run, transformer`, `folder`; of the engine with extracted facts: who says what."""
     parameters: int
     training_flops: float | None
     same_corpus: bool | None
@@ -88,6 +89,8 @@ class EvaluationReport:
     seconds: float
     written: Path | None = None
     """The HTML report."""
+    facts: Extracted | None = None
+    """What came of asking the model for the facts of cases; None where its corpus does not teach that."""
 
     @property
     def holds(self) -> bool:
@@ -116,6 +119,7 @@ class EvaluationReport:
         optional = {
             "questions_sha256": self.questions_sha256,
             "extraction": self.extraction and self.extraction.as_dict(),
+            "facts": self.facts and self.facts.as_dict(),
             "report": self.written and str(self.written),
         }
         return {

@@ -73,16 +73,20 @@ def rule_engine(rules: Sequence[CheckedRules], connection: SqlConnection) -> Bas
     def answer(pair: Pair) -> str | None:
         if not pair.kind.startswith(("rules.", "questions.")):
             return None
-        parsed = [(own, case) for own in rules if (case := parse_case(own, pair.instruction)) is not None]
-        if not parsed:
-            return None
-        own, case = max(parsed, key=lambda item: len(item[1].variant.order))
-        return _answer(own, case, pair, connection)
+        shown = shown_case(rules, pair)
+        return None if shown is None else engine_answer(*shown, pair, connection)
 
     return answer
 
 
-def _answer(rules: CheckedRules, case: ParsedCase, pair: Pair, connection: SqlConnection) -> str | None:
+def shown_case(rules: Sequence[CheckedRules], pair: Pair) -> tuple[CheckedRules, ParsedCase] | None:
+    """The rule set of which most rules are shown, with what the text says; None where none is shown."""
+    parsed = [(own, case) for own in rules if (case := parse_case(own, pair.instruction)) is not None]
+    return max(parsed, key=lambda item: len(item[1].variant.order)) if parsed else None
+
+
+def engine_answer(rules: CheckedRules, case: ParsedCase, pair: Pair, connection: SqlConnection) -> str | None:
+    """What the shown rules say of the facts of a case; None where they say nothing to this kind of question."""
     if pair.kind == "rules.threshold":
         return _threshold(rules, case)
     if pair.kind == "rules.change":

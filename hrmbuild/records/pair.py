@@ -24,9 +24,9 @@ Derivation = Literal["quoted", "queried", "evaluated", "absent", "imported", "wr
 class Answer(Noun):
     """The typed answer that scores read; the response holds it as its first words (under `direct`)."""
 
-    type: Literal["choice", "number", "text", "date", "boolean", "sql", "absent"]
+    type: Literal["choice", "number", "text", "date", "boolean", "sql", "json", "absent"]
     value: str
-    """Canonical text: a choice as written, a number as an exact decimal, a date as ISO 8601."""
+    """Canonical text: a choice as written, a number as an exact decimal, a date as ISO 8601, compact JSON."""
     unit: str | None = None
     scale: str | None = None
     """`thousand`, `million`, `percent` where the table declares one."""

@@ -5,6 +5,7 @@ It shares no code with the compilers and sees no rule set, no SQL and no facts: 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -124,6 +125,8 @@ def read_answer(name: str, pair: CompiledPair) -> str:
             return "yes" if all(holds(name, part, reading.case) for part in parts) else "no"
         case "rules.which_rule":
             return f"rule {fired(name, reading, reading.case)[0][0]}"
+        case "rules.facts":
+            return read_facts(name, pair.instruction)
         case "rules.change":
             facts = (*NUMBERS, CATEGORIES[name][0], FLAGS[name][0])
             return changes(name, reading, facts, pair)
@@ -133,6 +136,19 @@ def read_answer(name: str, pair: CompiledPair) -> str:
             (line,) = [parts for n, parts, _ in reading.rules if n == number.group(2)]
             assert re.search(rf"\b{number.group(1)}\b", " ".join(line))
             return number.group(1)
+
+
+def read_facts(name: str, instruction: str) -> str:
+    """The list that is shown says which facts there are; the case under it says what they are."""
+    shown, _, told = instruction.partition("\n\n")
+    case, facts = read_case(name, told), dict[str, object]()
+    for line in shown.splitlines()[1:]:
+        key, _, form = line.partition(": ")
+        label = form.partition(", ")[0] if ", " in form else key
+        said = [value for value in form.split(" | ") if re.search(rf"\b{value}\b", told)]
+        known = label in (*NUMBERS, CATEGORIES[name][0], FLAGS[name][0])
+        facts[key] = case.get(label) if known else next(iter(said), None)
+    return json.dumps(facts, separators=(",", ":"))
 
 
 def changes(name: str, reading: Reading, facts: tuple[str, ...], pair: CompiledPair) -> str:
@@ -154,7 +170,8 @@ def test_a_reader_of_the_text_alone_comes_to_the_same_answers(name: str) -> None
     n_checked = 0
     kinds = set()
     with opened() as connection:
-        context = context_of(record, connection, scenarios=300, variants=40, variant_scenarios=10, lookup_fraction=0.1)
+        context = context_of(record, connection, scenarios=300, variants=40, variant_scenarios=10, lookup_fraction=0.1,
+                             facts_fraction=0.2)  # fmt: skip
         for pair in compile_ruleset(record, context):
             assert isinstance(pair, CompiledPair)
             assert read_answer(name, pair) == pair.answer.value, pair.instruction
@@ -162,4 +179,4 @@ def test_a_reader_of_the_text_alone_comes_to_the_same_answers(name: str) -> None
             n_checked += 1
             kinds.add(pair.kind)
     assert n_checked > 1000
-    assert len(kinds) == 7
+    assert len(kinds) == 8

@@ -11,7 +11,7 @@ from hrmbuild.assets import asset_folder
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "templates"
 REGISTERS = {"form", "mail", "policy"}
-KINDS = ("outcome", "excerpt", "missing_fact", "condition", "which_rule", "threshold", "change")
+KINDS = ("outcome", "excerpt", "missing_fact", "condition", "which_rule", "threshold", "change", "facts")
 VALUES: dict[str, object] = {
     "title": "Travel",
     "question": "Is the trip approved?",
@@ -40,6 +40,10 @@ VALUES: dict[str, object] = {
     "unit": "EUR",
     "fact": "fare",
     "preamble": "The first rule that holds decides.",
+    "declared": [
+        {"name": "fare", "label": "fare", "form": "number in EUR"},
+        {"name": "client", "label": "payer", "form": "true (client pays) | false (we pay)"},
+    ],
     "rules": [{"id": "1", "text": "If fare over 40: refuse."}, {"id": "2", "text": "Else: approve."}],
 }
 NAMES = [name for name in templates().names() if name.startswith("rules/")]
