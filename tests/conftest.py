@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
         with (common / name / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # what a failure in another worker left
                 make(folder)
                 done.touch()
         return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,21 @@ sources:
 """
 
 
-@pytest.fixture
-def frozen(tmp_path: Path) -> Path:
-    """A memo twice, under two suffixes, in a frozen corpus."""
-    project = write_project(tmp_path, {"hrmbuild.yaml": COPIES, "memos/a.txt": MAIL, "memos/b.eml": MAIL})
+@pytest.fixture(scope="module")
+def frozen_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a project with a memo twice, under two suffixes, in a frozen corpus."""
+    files = {"hrmbuild.yaml": COPIES, "memos/a.txt": MAIL, "memos/b.eml": MAIL}
+    project = write_project(tmp_path_factory.mktemp("copies") / "project", files)
     ingest(project)
-    return freeze(project).folder
+    freeze(project)
+    return project.work
+
+
+@pytest.fixture
+def frozen(frozen_once: Path, tmp_path: Path) -> Path:
+    """The manifest of a copy in `tmp_path` that a test may damage."""
+    shutil.copytree(frozen_once, tmp_path, dirs_exist_ok=True)
+    return next((tmp_path / "manifests").glob("*/manifest.json")).parent
 
 
 def failed(report: VerifyReport) -> dict[str, str]:
