@@ -87,8 +87,8 @@ def rows(n_pairs: int) -> Iterator[EvidenceRow]:
     stream = words()
     for number in range(n_pairs):
         start = number * 7919 % (len(stream) - 100)
-        question = f"Case {number % 100_003}: {' '.join(stream[start : start + 40])}, {number * 31 % 977} EUR?"
-        answer = f"{' '.join(stream[start + 50 : start + 65])}. {number % 977} is above {number % 89}."
+        question = f"Case {number % 100_003}: {' '.join(stream[start : start + 51])}, {number * 31 % 977} EUR?"
+        answer = f"{' '.join(stream[start + 55 : start + 74])}. {number % 977} is above {number % 89}."
         key = f"{number:064x}"
         row = (
             f'{{"condition":"direct","id":"{key}","instruction":"{question}","kind":"synthetic","occurrences":'
