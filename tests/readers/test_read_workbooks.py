@@ -72,7 +72,11 @@ def test_hidden_sheets_and_formulas_without_value_are_named_in_ods(read_file):
 
 
 @pytest.mark.parametrize("rows", [
-    (*PLAIN, row('<table:table-cell/>', extra='table:number-rows-repeated="1048000"'), row(text_cell("x"))),
+    pytest.param(
+        (*PLAIN, row('<table:table-cell/>', extra='table:number-rows-repeated="1048000"'), row(text_cell("x"))),
+        marks=pytest.mark.slow,
+    ),
+    (*PLAIN, row('<table:table-cell/>', extra='table:number-rows-repeated="20000"'), row(text_cell("x"))),
     (*PLAIN, row(number_cell("1", 'table:number-columns-repeated="16000"'), extra='table:number-rows-repeated="9999"')),
 ])  # fmt: skip
 def test_cells_repeated_to_the_last_corner_are_refused_or_read_in_little_room(read_file, rows):
