@@ -34,7 +34,7 @@ from hrmbuild.records.ledger import Began, Closed, Kind, Opened
 from hrmbuild.records.run import Machine, RunRecord
 from hrmbuild.training.interrupt import InterruptedRunError
 from hrmbuild.training.metrics import read_metrics
-from hrmbuild.training.run_folder import RunFolder
+from hrmbuild.training.run_folder import RunFolder, is_locked
 
 SIGN_OF_LIFE_S = 5.0
 LEDGER_NAME, LOCKS_NAME = "ledger.jsonl", ".ledger"
@@ -182,17 +182,7 @@ class Ledger:
         return handle
 
     def _is_alive(self, name: str) -> bool:
-        try:
-            handle = os.open(self._locks / name, os.O_RDWR)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(handle)
-        return False
+        return is_locked(self._locks / name)
 
     def _folded(self) -> list[LedgerEntry]:
         try:

@@ -23,7 +23,7 @@ MAX_PART_BYTES = 64 << 20
 """Of the XML of one part: a tree takes about ten times as much memory."""
 MAX_ENTRIES = 5000
 
-_BROKEN_ZIP = (
+BROKEN_ZIP = (
     zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError, struct.error,
 )  # fmt: skip
 """All that Python's zipfile raises on damaged or unusual archives."""
@@ -58,7 +58,7 @@ class Archive:
             raise self.file.error("read.encrypted", f"{name} in it is encrypted", fix="save it without a password")
         try:
             return self._archive.read(info)
-        except _BROKEN_ZIP as error:
+        except BROKEN_ZIP as error:
             raise self.file.error("read.broken_archive", f"{name} in it cannot be unpacked: {error}",
                                   fix="open it in the program that wrote it and save it again") from None  # fmt: skip
 
@@ -83,7 +83,7 @@ def open_archive(file: SourceFile) -> Archive:
                          fix="save it again without a password, in the present format")  # fmt: skip
     try:
         archive = zipfile.ZipFile(io.BytesIO(file.data))
-    except _BROKEN_ZIP as error:
+    except BROKEN_ZIP as error:
         raise file.error("read.broken_archive", f"the file is no readable zip archive: {error}",
                          fix="open it in the program that wrote it and save it again") from None  # fmt: skip
     n_bytes, n_entries = sum(info.file_size for info in archive.infolist()), len(archive.infolist())

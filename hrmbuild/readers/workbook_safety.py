@@ -12,13 +12,12 @@ from __future__ import annotations
 import io
 import posixpath
 import re
-import struct
 import xml.parsers.expat
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hrmbuild.readers.archive import BROKEN_ZIP
 from hrmbuild.readers.result import SourceFile
 
 OLE_MAGIC = b"\xd0\xcf\x11\xe0"
@@ -29,17 +28,6 @@ MAX_ENTRIES = 5000
 MAX_CELLS = 5_000_000
 """Of a sheet's rectangle, empty cells included."""
 
-_BROKEN_ZIP = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-    OSError,
-    struct.error,
-)
-"""All that Python's zipfile raises on damaged or unusual archives."""
 
 _CELL = re.compile(r"([A-Z]{1,3})(\d{1,7})$")
 
@@ -92,7 +80,7 @@ def unpacked_entries(file: SourceFile, *, keep: tuple[str, ...] = (".xml", ".rel
     try:
         with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
             return _unpacked(file, archive, keep)
-    except _BROKEN_ZIP as error:
+    except BROKEN_ZIP as error:
         raise file.error("read.not_a_workbook", f"the file is no readable archive of a workbook: {error}",
                          fix="open it in a spreadsheet program and save it again") from None  # fmt: skip
 

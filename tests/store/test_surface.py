@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from handmade import make_pair, make_source
@@ -31,8 +32,8 @@ def _sentence(key: str, n: int) -> list[str]:
     return [_WORDS[draw_below(len(_WORDS), "surface test", 1, f"{key}/{i}")] for i in range(n)]
 
 
-def _imported(instruction: str, response: str, **more: object) -> CompiledPair:
-    pair = make_pair(instruction, response, source=A, kind="pairs.text", **more)  # type: ignore[arg-type]
+def _imported(instruction: str, response: str, **more: Any) -> CompiledPair:
+    pair = make_pair(instruction, response, source=A, kind="pairs.text", **more)
     return pair.model_copy(update={"derivation": "imported"})
 
 
