@@ -28,8 +28,15 @@ from hrmbuild.model.layout import PackLayout, build_layout
 from hrmbuild.training.optimizer import AdamAtan2
 
 LENGTHS = [(40 + 13 * i % 160, 5 + 7 * i % 60) for i in range(12)]
-ARCHES = [("hrm", 2), ("hrm", 3), ("hrm", 5), ("trm", 4), ("transformer", None), ("ut", None), ("rins", None)]
 DTYPES = {4: torch.float32, 2: torch.bfloat16}
+ARCHES = [("hrm", 2), ("hrm", 3), ("hrm", 5), ("trm", 4), ("transformer", None), ("ut", None), ("rins", None)]
+FAST = {(("hrm", 3), 4), (("hrm", 3), 2), (("trm", 4), 2), (("transformer", None), 4)}
+"""Of the grid of cores and types: one of each way that activations are kept. All of it is `slow`."""
+GRID = [
+    pytest.param(*arch, size, marks=() if (arch, size) in FAST else pytest.mark.slow)
+    for arch in ARCHES
+    for size in DTYPES
+]
 
 
 def setup_for(layout: PackLayout, k: int | None, *, compute_bytes: Any, device: Any, lengths: Any = LENGTHS) -> Setup:
@@ -67,8 +74,7 @@ def by_formula(model: LanguageModel, setup: Setup) -> float:
     return parts.activations + parts.compute_copy + model.lm_head.weight.numel() * 4
 
 
-@pytest.mark.parametrize("compute_bytes", [4, 2])
-@pytest.mark.parametrize(("arch", "k"), ARCHES)
+@pytest.mark.parametrize(("arch", "k", "compute_bytes"), GRID)
 def test_what_a_cpu_keeps_for_backward_is_within_10_percent(arch: Any, k: int | None, compute_bytes: int) -> None:
     model = build_model(PRESETS["nano"].model_config_for(512, arch=arch))
     model.compute_dtype = None if compute_bytes == 4 else torch.bfloat16
@@ -77,7 +83,7 @@ def test_what_a_cpu_keeps_for_backward_is_within_10_percent(arch: Any, k: int | 
     assert by_formula(model, setup) == pytest.approx(saved_bytes(model, layout, k), rel=0.1)
 
 
-@pytest.mark.parametrize("preset", ["tiny", "small"])
+@pytest.mark.parametrize("preset", ["tiny", pytest.param("small", marks=pytest.mark.slow)])
 def test_larger_presets_are_within_10_percent(preset: str) -> None:
     model = build_model(PRESETS[preset].model_config_for(512))
     layout = build_layout(*zip(*LENGTHS[:4], strict=True), backend=AttentionBackend.ROWS)
@@ -104,8 +110,7 @@ def meta_layout() -> PackLayout:
     return PackLayout(plain.n_tokens, *places, AttentionBackend.VARLEN, plan, plan.slot_tokens)
 
 
-@pytest.mark.parametrize("compute_bytes", [4, 2])
-@pytest.mark.parametrize(("arch", "k"), ARCHES)
+@pytest.mark.parametrize(("arch", "k", "compute_bytes"), GRID)
 def test_what_the_plain_equations_around_a_flash_kernel_keep_is_within_10_percent(
     arch: Any, k: int | None, compute_bytes: int
 ) -> None:
@@ -151,7 +156,15 @@ class Peak(TorchDispatchMode):
         return out
 
 
-@pytest.mark.parametrize(("preset", "compute_bytes", "n"), [("nano", 4, 12), ("nano", 2, 12), ("tiny", 4, 4)])
+@pytest.mark.parametrize(
+    ("preset", "compute_bytes", "n"),
+    [
+        ("nano", 4, 4),
+        pytest.param("nano", 4, 12, marks=pytest.mark.slow),
+        pytest.param("nano", 2, 12, marks=pytest.mark.slow),
+        pytest.param("tiny", 4, 4, marks=pytest.mark.slow),
+    ],
+)
 def test_the_peak_of_a_whole_step_is_within_10_percent(preset: str, compute_bytes: int, n: int) -> None:
     model, lengths = build_model(PRESETS[preset].model_config_for(1024)), LENGTHS[:n]
     model.init_weights(0)
