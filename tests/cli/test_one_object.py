@@ -34,7 +34,10 @@ def test_json_before_the_command_is_an_object_that_says_where_it_belongs(typed: 
     assert not (project / "corpus.duckdb").exists()
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("latin-1", marks=SLOW), pytest.param("utf-8", marks=SLOW)])
 def test_a_letter_that_the_terminal_cannot_write_ends_no_command(project: Path, encoding: str) -> None:
     (project / "memos" / "Grüße → Köln 🚲.md").write_text("# Plan\n\nWe decided to lease six bicycles.\n")
     (project / "hrmbuild.yaml").write_text(SETTINGS.replace("path: rules, kind: rules", "path: none, kind: rules"))
