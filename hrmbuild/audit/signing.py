@@ -73,6 +73,12 @@ def signed_bytes(value: Mapping[str, Any], key: PrivateKey) -> bytes:
     return canonical_json(signed_envelope(value, key)) + b"\n"
 
 
+def unsigned_bytes(value: Mapping[str, Any]) -> bytes:
+    """A statement that nobody signed, in the same form: an envelope without a signature."""
+    envelope = {"payload": _text(canonical_json(dict(value))), "payloadType": PAYLOAD_TYPE, "signatures": []}
+    return canonical_json(envelope) + b"\n"
+
+
 def read_signed(data: bytes, *, where: str) -> Envelope:
     """The envelope in a file's bytes.
 
@@ -98,26 +104,27 @@ def parse_canonical(data: bytes, *, where: str) -> Any:
     return value
 
 
-def read_envelope(value: object, *, where: str) -> Envelope:
+def read_envelope(value: object, *, where: str, may_be_unsigned: bool = False) -> Envelope:
     """The envelope in a JSON value; exactly one signature, no key too many.
+
+    Args:
+        may_be_unsigned: none is allowed too; `keyid` and `signature` are then empty.
 
     Raises:
         InputError: `signature.unreadable`.
     """
     fields = _fields(value, {"payload", "payloadType", "signatures"}, where=where)
-    signatures = fields["signatures"]
-    if (
-        fields["payloadType"] != PAYLOAD_TYPE
-        or not isinstance(signatures, list)
-        or len(cast(list[Any], signatures)) != 1
-    ):
+    signatures = cast(list[Any], fields["signatures"]) if isinstance(fields["signatures"], list) else None
+    if fields["payloadType"] != PAYLOAD_TYPE or signatures is None or len(signatures) not in (1, not may_be_unsigned):
         raise _unreadable(where, f"it is no envelope of type {PAYLOAD_TYPE} with one signature")
-    signature = _fields(cast(list[Any], signatures)[0], {"keyid", "sig"}, where=where)
     payload = _bytes(fields["payload"], where=where)
     content = parse_canonical(payload + b"\n", where=where)
     parsed = _fields(content, {"_type", "subject", "predicateType", "predicate"}, where=where)
     if parsed["_type"] != STATEMENT_TYPE or not isinstance(parsed["predicate"], dict):
         raise _unreadable(where, "its payload is no in-toto Statement v1")
+    if not signatures:
+        return Envelope(payload, parsed, "", b"")
+    signature = _fields(signatures[0], {"keyid", "sig"}, where=where)
     return Envelope(payload, parsed, str(signature["keyid"]), _bytes(signature["sig"], where=where))
 
 

@@ -1,0 +1,181 @@
+"""What the recorded decisions mean for an ingest: released rejections, refused and edited pairs, withdrawn sources.
+
+Owns that meaning. Of several decisions over one thing the last one stands. A release, an edit and a withdrawal concern
+the files that their facts name, and enter the keys of those units only, so that an incremental ingest ends where a
+fresh one would; a refused pair is refused wherever it was made, in the pass over the whole corpus.
+
+It must not append a decision, nor ask whose signature counts: an ingest honours what is recorded, and the manifest says
+so with a digest that `verify` holds against the decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hrmbuild.audit.checks import named
+from hrmbuild.audit.decisions import DECISIONS_NAME, Recorded, chain_problems, read
+from hrmbuild.audit.log import LOG_NAME, read_log
+from hrmbuild.config.loading import Project
+from hrmbuild.errors import InputError
+from hrmbuild.fingerprint import hash_value
+from hrmbuild.records.pair import Answer, CompiledPair
+
+WITHDRAWN, REJECTED_SOURCE = "withdrawn", "source.rejected"
+REVIEW_REJECTED, REVIEW_EDITED = "review.rejected", "review.edited"
+SOURCES_FACT = "sources"
+"""Fact of an edit: the SHA-256 of the sources of the pair's occurrences, separated by blanks."""
+Ruling = tuple[str, str]
+"""Action and digest of what it is about."""
+
+
+def rejection_digest(*, code: str, source_sha256: str, pair_id: str) -> str:
+    """What names a refused pair: `release` is a decision over this digest."""
+    return hash_value([code, source_sha256, pair_id])
+
+
+@dataclass(frozen=True)
+class Edit:
+    """New texts for a pair."""
+
+    instruction: str
+    response: str
+    sources: tuple[str, ...]
+    """SHA-256 of the files whose pair this is."""
+
+    def of(self, pair: CompiledPair) -> CompiledPair:
+        """The pair as the person wrote it; its occurrence keeps the texts that stood there before."""
+        before = {"edited_instruction": pair.instruction, "edited_response": pair.response}
+        now = {"edited_instruction": self.instruction, "edited_response": self.response}
+        kept = {name: text for name, text in before.items() if now[name] != text}
+        occurrence = pair.occurrence.model_copy(update={"inputs": {**(pair.occurrence.inputs or {}), **kept}})
+        same = self.response == pair.response
+        return pair.model_copy(update={
+            "instruction": self.instruction, "response": self.response, "derivation": "written_by_person",
+            "answer": pair.answer if same else Answer(type="text", value=self.response), "occurrence": occurrence,
+            "content_key": hash_value(["edited", self.instruction, self.response]),
+        })  # fmt: skip
+
+
+@dataclass(frozen=True)
+class UnitDecisions:
+    """The part of them that concerns some files."""
+
+    released: frozenset[str] = frozenset()
+    """Digests of rejections that hold no longer."""
+    edits: Mapping[str, Edit] = field(default_factory=dict)
+    """Pair id -> new texts."""
+    kept_out: Mapping[str, Ruling] = field(default_factory=dict)
+    """SHA-256 of a file -> code and reason."""
+
+    def key(self) -> list[object]:
+        """What enters the unit's key; empty where nothing was decided about it."""
+        edits = [[one, edit.instruction, edit.response] for one, edit in sorted(self.edits.items())]
+        kept_out = [[sha256, *told] for sha256, told in sorted(self.kept_out.items())]
+        return [sorted(self.released), edits, kept_out] if self.released or edits or kept_out else []
+
+
+@dataclass(frozen=True)
+class Decided:
+    """All decisions that an ingest honours."""
+
+    released: Mapping[str, str] = field(default_factory=dict)
+    """Digest of a rejection -> SHA-256 of its source."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Pair id -> code, in the pass over the whole corpus."""
+    edits: Mapping[str, Edit] = field(default_factory=dict)
+    kept_out: Mapping[str, Ruling] = field(default_factory=dict)
+    """SHA-256 of a withdrawn or rejected source -> code and reason."""
+    accepted: frozenset[str] = frozenset()
+    """Pair ids that a review accepted: they change no pair and are counted."""
+
+    def for_files(self, hashes: Iterable[str]) -> UnitDecisions:
+        """What concerns files with these SHA-256."""
+        wanted = frozenset(hashes)
+        return UnitDecisions(
+            released=frozenset(digest for digest, source in self.released.items() if source in wanted),
+            edits={one: edit for one, edit in self.edits.items() if not wanted.isdisjoint(edit.sources)},
+            kept_out={sha256: told for sha256, told in self.kept_out.items() if sha256 in wanted},
+        )
+
+    def rulings(self, sources: Iterable[str]) -> list[list[str]]:
+        """The decisions that take effect on a corpus with these source files, sorted: [action or code, digest]."""
+        unit = self.for_files(sources)
+        found = [["release", digest] for digest in unit.released]
+        found += [["review_edit", one, edit.instruction, edit.response] for one, edit in unit.edits.items()]
+        found += [[code, sha256] for sha256, (code, _) in unit.kept_out.items()]
+        found += [["review_reject", one] for one, code in self.refused.items() if code == REVIEW_REJECTED]
+        found += [["review_accept", one] for one in self.accepted]
+        return sorted(found)
+
+
+NOTHING_DECIDED = Decided()
+
+
+def read_decided(project: Project) -> Decided:
+    """What stands in the project's decisions.
+
+    Raises:
+        InputError: `decisions.broken`: they or the log were altered or cut; `decisions.unreadable`, `log.unreadable`.
+    """
+    path = project.work / DECISIONS_NAME
+    if not path.exists():
+        return NOTHING_DECIDED
+    decisions = read(path)
+    problems = list(chain_problems(decisions, read_log(project.work / LOG_NAME), may_lack_last=True))
+    if problems:
+        raise InputError("decisions.broken", f"the decisions do not hold: {named(problems)}", where=str(path),
+                         why="an ingest must not honour a decision that nobody made, nor forget one",
+                         fix=f"restore {DECISIONS_NAME} and {LOG_NAME} from their copy")  # fmt: skip
+    return decided(decisions.recorded)
+
+
+def decided(recorded: Sequence[Recorded]) -> Decided:
+    """The meaning of decisions, oldest first."""
+    released: dict[str, str] = {}
+    reviews: dict[str, Recorded] = {}
+    withdrawn: dict[str, Ruling] = {}
+    rejected: dict[str, Ruling] = {}
+    for one in recorded:
+        action, subject, facts = one.decision.action, one.decision.subject, one.decision.facts
+        told = one.decision.reason
+        match subject.kind, action:
+            case "rejection", "release":
+                released[subject.sha256] = facts.get("source_sha256", "")
+            case "rejection", "reject":
+                released.pop(subject.sha256, None)
+            case "pair", "review_accept" | "review_reject" | "review_edit":
+                reviews[subject.sha256] = one
+            case "source", "withdraw":
+                withdrawn[subject.sha256] = (WITHDRAWN, told)
+            case "source", "release":
+                withdrawn.pop(subject.sha256, None)
+            case "source", "reject":
+                rejected[subject.sha256] = (REJECTED_SOURCE, told)
+            case "source", "approve":
+                rejected.pop(subject.sha256, None)
+            case _:
+                pass
+    return _with_reviews(reviews, released, {**rejected, **withdrawn})
+
+
+def _with_reviews(reviews: dict[str, Recorded], released: dict[str, str], kept_out: dict[str, Ruling]) -> Decided:
+    by_action: dict[str, dict[str, Recorded]] = {"review_accept": {}, "review_reject": {}, "review_edit": {}}
+    for pair, one in reviews.items():
+        by_action[one.decision.action][pair] = one
+    edits = {pair: _edit(one) for pair, one in by_action["review_edit"].items()}
+    refused = dict.fromkeys(by_action["review_reject"], REVIEW_REJECTED) | dict.fromkeys(edits, REVIEW_EDITED)
+    return Decided(released, refused, edits, kept_out, frozenset(by_action["review_accept"]))
+
+
+def _edit(one: Recorded) -> Edit:
+    """Its texts; the facts `instruction`, `response` and `sources` are what the review page writes.
+
+    Raises:
+        InputError: `decisions.incomplete`.
+    """
+    facts = one.decision.facts
+    if not {"instruction", "response", SOURCES_FACT} <= facts.keys():
+        raise InputError("decisions.incomplete", f"{one.title} names no new texts", where=DECISIONS_NAME,
+                         fix="record the decision again with the facts instruction, response and sources")  # fmt: skip
+    return Edit(facts["instruction"], facts["response"], tuple(facts[SOURCES_FACT].split()))
