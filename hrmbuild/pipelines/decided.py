@@ -15,16 +15,23 @@ from dataclasses import dataclass, field
 
 from hrmbuild.audit.checks import named
 from hrmbuild.audit.decisions import DECISIONS_NAME, Recorded, chain_problems, read
+from hrmbuild.audit.edits import EDITS_NAME, read_edits
 from hrmbuild.audit.log import LOG_NAME, read_log
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import hash_value
-from hrmbuild.records.pair import Answer, CompiledPair
+from hrmbuild.records.decision import UNAUTHENTICATED, EditedTexts
+from hrmbuild.records.pair import CompiledPair, pair_id
 
 WITHDRAWN, REJECTED_SOURCE = "withdrawn", "source.rejected"
 REVIEW_REJECTED, REVIEW_EDITED = "review.rejected", "review.edited"
 SOURCES_FACT = "sources"
 """Fact of an edit: the SHA-256 of the sources of the pair's occurrences, separated by blanks."""
+EDIT_FACT, REVIEWER_FACT = "edit", "reviewer"
+"""Facts of a review: the digest of the new texts in `edits.jsonl`; what the reviewer is called where nobody signs."""
+EDITED_FROM = "edited_from"
+"""Key in an edited pair's inputs: the id of the pair whose texts a person changed."""
+REVIEW_ACTIONS = frozenset({"review_accept", "review_reject", "review_edit", "review_undo"})
 Ruling = tuple[str, str]
 """Action and digest of what it is about."""
 
@@ -40,19 +47,21 @@ class Edit:
 
     instruction: str
     response: str
+    answer: str
+    """Value of the typed answer."""
     sources: tuple[str, ...]
     """SHA-256 of the files whose pair this is."""
 
     def of(self, pair: CompiledPair) -> CompiledPair:
-        """The pair as the person wrote it; its occurrence keeps the texts that stood there before."""
+        """The pair as the person wrote it; its occurrence keeps the texts that stood there before, and its old id."""
         before = {"edited_instruction": pair.instruction, "edited_response": pair.response}
         now = {"edited_instruction": self.instruction, "edited_response": self.response}
         kept = {name: text for name, text in before.items() if now[name] != text}
+        kept[EDITED_FROM] = pair_id(pair.condition, pair.instruction, pair.response)
         occurrence = pair.occurrence.model_copy(update={"inputs": {**(pair.occurrence.inputs or {}), **kept}})
-        same = self.response == pair.response
         return pair.model_copy(update={
             "instruction": self.instruction, "response": self.response, "derivation": "written_by_person",
-            "answer": pair.answer if same else Answer(type="text", value=self.response), "occurrence": occurrence,
+            "answer": pair.answer.model_copy(update={"value": self.answer}), "occurrence": occurrence,
             "content_key": hash_value(["edited", self.instruction, self.response]),
         })  # fmt: skip
 
@@ -70,7 +79,7 @@ class UnitDecisions:
 
     def key(self) -> list[object]:
         """What enters the unit's key; empty where nothing was decided about it."""
-        edits = [[one, edit.instruction, edit.response] for one, edit in sorted(self.edits.items())]
+        edits = [[one, edit.instruction, edit.response, edit.answer] for one, edit in sorted(self.edits.items())]
         kept_out = [[sha256, *told] for sha256, told in sorted(self.kept_out.items())]
         return [sorted(self.released), edits, kept_out] if self.released or edits or kept_out else []
 
@@ -102,7 +111,9 @@ class Decided:
         """The decisions that take effect on a corpus with these source files, sorted: [action or code, digest]."""
         unit = self.for_files(sources)
         found = [["release", digest] for digest in unit.released]
-        found += [["review_edit", one, edit.instruction, edit.response] for one, edit in unit.edits.items()]
+        found += [
+            ["review_edit", one, edit.instruction, edit.response, edit.answer] for one, edit in unit.edits.items()
+        ]
         found += [[code, sha256] for sha256, (code, _) in unit.kept_out.items()]
         found += [["review_reject", one] for one, code in self.refused.items() if code == REVIEW_REJECTED]
         found += [["review_accept", one] for one in self.accepted]
@@ -127,13 +138,30 @@ def read_decided(project: Project) -> Decided:
         raise InputError("decisions.broken", f"the decisions do not hold: {named(problems)}", where=str(path),
                          why="an ingest must not honour a decision that nobody made, nor forget one",
                          fix=f"restore {DECISIONS_NAME} and {LOG_NAME} from their copy")  # fmt: skip
-    return decided(decisions.recorded)
+    return decided(decisions.recorded, read_edits(project.work / EDITS_NAME))
 
 
-def decided(recorded: Sequence[Recorded]) -> Decided:
-    """The meaning of decisions, oldest first."""
+def reviewer_of(one: Recorded) -> str:
+    """Who reviewed: the key that signed, else the name that was given, which proves nothing."""
+    return f"key {one.keyid[:16]}" if one.keyid else one.decision.facts.get(REVIEWER_FACT, UNAUTHENTICATED)
+
+
+def standing_reviews(recorded: Sequence[Recorded]) -> dict[str, dict[str, Recorded]]:
+    """Pair id -> reviewer -> the review of theirs that stands; of each pair the newest last, and none that was undone."""
+    found: dict[str, dict[str, Recorded]] = {}
+    for one in recorded:
+        subject, action = one.decision.subject, one.decision.action
+        if subject.kind == "pair" and action in REVIEW_ACTIONS:
+            reviews = found.setdefault(subject.sha256, {})
+            reviews.pop(reviewer_of(one), None)
+            if action != "review_undo":
+                reviews[reviewer_of(one)] = one
+    return {pair: reviews for pair, reviews in found.items() if reviews}
+
+
+def decided(recorded: Sequence[Recorded], edits: Mapping[str, EditedTexts]) -> Decided:
+    """The meaning of decisions, oldest first, with the texts of edits by digest."""
     released: dict[str, str] = {}
-    reviews: dict[str, Recorded] = {}
     withdrawn: dict[str, Ruling] = {}
     rejected: dict[str, Ruling] = {}
     for one in recorded:
@@ -144,8 +172,6 @@ def decided(recorded: Sequence[Recorded]) -> Decided:
                 released[subject.sha256] = facts.get("source_sha256", "")
             case "rejection", "reject":
                 released.pop(subject.sha256, None)
-            case "pair", "review_accept" | "review_reject" | "review_edit":
-                reviews[subject.sha256] = one
             case "source", "withdraw":
                 withdrawn[subject.sha256] = (WITHDRAWN, told)
             case "source", "release":
@@ -156,26 +182,27 @@ def decided(recorded: Sequence[Recorded]) -> Decided:
                 rejected.pop(subject.sha256, None)
             case _:
                 pass
-    return _with_reviews(reviews, released, {**rejected, **withdrawn})
+    reviews = {pair: list(of_pair.values())[-1] for pair, of_pair in standing_reviews(recorded).items()}
+    return _with_reviews(reviews, edits, released, {**rejected, **withdrawn})
 
 
-def _with_reviews(reviews: dict[str, Recorded], released: dict[str, str], kept_out: dict[str, Ruling]) -> Decided:
+def _with_reviews(
+    reviews: dict[str, Recorded], texts: Mapping[str, EditedTexts], released: dict[str, str],
+    kept_out: dict[str, Ruling],
+) -> Decided:  # fmt: skip
     by_action: dict[str, dict[str, Recorded]] = {"review_accept": {}, "review_reject": {}, "review_edit": {}}
     for pair, one in reviews.items():
         by_action[one.decision.action][pair] = one
-    edits = {pair: _edit(one) for pair, one in by_action["review_edit"].items()}
-    refused = dict.fromkeys(by_action["review_reject"], REVIEW_REJECTED) | dict.fromkeys(edits, REVIEW_EDITED)
+    edited = by_action["review_edit"]
+    edits = {pair: edit for pair, one in edited.items() if (edit := _edit(one, texts)) is not None}
+    refused = dict.fromkeys(by_action["review_reject"], REVIEW_REJECTED) | dict.fromkeys(edited, REVIEW_EDITED)
     return Decided(released, refused, edits, kept_out, frozenset(by_action["review_accept"]))
 
 
-def _edit(one: Recorded) -> Edit:
-    """Its texts; the facts `instruction`, `response` and `sources` are what the review page writes.
-
-    Raises:
-        InputError: `decisions.incomplete`.
-    """
+def _edit(one: Recorded, texts: Mapping[str, EditedTexts]) -> Edit | None:
+    """Its texts; None where they were erased: the pair as it was stays refused."""
     facts = one.decision.facts
-    if not {"instruction", "response", SOURCES_FACT} <= facts.keys():
-        raise InputError("decisions.incomplete", f"{one.title} names no new texts", where=DECISIONS_NAME,
-                         fix="record the decision again with the facts instruction, response and sources")  # fmt: skip
-    return Edit(facts["instruction"], facts["response"], tuple(facts[SOURCES_FACT].split()))
+    new = texts.get(facts.get(EDIT_FACT, ""))
+    if new is None or new.pair != one.decision.subject.sha256:
+        return None
+    return Edit(new.instruction, new.response, new.answer, tuple(facts.get(SOURCES_FACT, "").split()))

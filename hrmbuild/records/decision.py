@@ -14,7 +14,7 @@ from hrmbuild.records.base import Noun, Sha256
 
 Action = Literal[
     "approve", "reject", "release", "withdraw", "hold", "unhold", "erase", "review_accept", "review_reject",
-    "review_edit",
+    "review_edit", "review_undo",
 ]  # fmt: skip
 SubjectKind = Literal["source", "sample", "manifest", "pair", "rejection", "run", "package"]
 UNAUTHENTICATED = "unauthenticated"
@@ -50,3 +50,17 @@ class Decision(Noun):
     """Head of `log.jsonl` before this decision; `append` fills it in."""
     facts: dict[str, str] = {}
     """What the decision needs besides: a rejection's code, an edit's texts."""
+
+
+class EditedTexts(Noun):
+    """What a reviewer wrote in place of a pair's texts, format 1: a line of `edits.jsonl`, named by its SHA-256."""
+
+    format: Literal[1] = 1
+    pair: Sha256
+    """Id of the pair whose texts these replace."""
+    instruction: str
+    response: str
+    answer: str
+    """Value of the typed answer."""
+    salt: Sha256
+    """32 random bytes: once the texts are erased, nobody confirms a guess by the digest."""
