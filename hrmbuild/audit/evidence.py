@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hrmbuild.errors import InputError
@@ -169,6 +170,48 @@ def read_salts(folder: Path) -> dict[str, bytes]:
     return {values["id"]: values["salt"] for values in _read(folder / SALTS_NAME, _SALTS)}
 
 
+def n_row_groups(folder: Path) -> int:
+    """Number of row groups of `pairs.parquet`.
+
+    Raises:
+        InputError: `evidence.unreadable`.
+    """
+    path = folder / PAIRS_NAME
+    with _readable(path), pq.ParquetFile(path) as file:
+        return file.num_row_groups
+
+
+def read_group(folder: Path, group: int) -> Iterator[list[EvidenceRow]]:
+    """The rows of one row group of `pairs.parquet`, a few thousand at a time.
+
+    Raises:
+        InputError: `evidence.unreadable`.
+    """
+    path = folder / PAIRS_NAME
+    with _readable(path):
+        for batch in _batches(path, _PAIRS, groups=[group]):
+            columns = [column.to_pylist() for column in batch.columns]
+            yield [EvidenceRow(*values) for values in zip(*columns, strict=True)]
+
+
+class SaltTable:
+    """`salts.parquet` in memory, about 100 bytes a row; a dictionary of Python values takes three times as much."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises:
+        InputError: `evidence.unreadable`.
+        """
+        path = folder / SALTS_NAME
+        with _readable(path):
+            table = pa.Table.from_batches(list(_batches(path, _SALTS)), schema=_SALTS)
+        self._ids, self._salts = (table[name].combine_chunks() for name in ("id", "salt"))
+
+    def of(self, ids: Sequence[str]) -> list[bytes | None]:
+        """The salt of each pair, None where it has none."""
+        places = pc.index_in(pa.array(ids, type=pa.string()), value_set=self._ids)
+        return self._salts.take(places).to_pylist()
+
+
 def _read(
     path: Path, schema: pa.Schema, *, split: Split | None = None, columns: Sequence[str] | None = None
 ) -> Iterator[dict[str, Any]]:
@@ -178,7 +221,12 @@ def _read(
 
 
 def _batches(
-    path: Path, schema: pa.Schema, *, split: Split | None = None, columns: Sequence[str] | None = None
+    path: Path,
+    schema: pa.Schema,
+    *,
+    split: Split | None = None,
+    columns: Sequence[str] | None = None,
+    groups: Sequence[int] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Some columns of a file that must have this schema; with `split`, groups that hold no row of it are left out."""
     # With pre_buffer Arrow keeps every byte that it has read: 1.3 GB for ten million pairs.
@@ -186,7 +234,8 @@ def _batches(
         if not file.schema_arrow.equals(schema):
             told = ", ".join(f"{part.name} {part.type}" for part in file.schema_arrow)
             raise _unreadable(path, f"its columns are {told}")
-        groups = [n for n in range(file.num_row_groups) if _may_hold(file.metadata.row_group(n), split)]
+        if groups is None:
+            groups = [n for n in range(file.num_row_groups) if _may_hold(file.metadata.row_group(n), split)]
         for batch in file.iter_batches(READ_ROWS, row_groups=groups, columns=list(columns or schema.names)):
             _check_filled(path, batch)
             yield batch

@@ -177,6 +177,17 @@ class Tally:
             by_axis = self._axes.setdefault(row.split, {})
             by_axis[row.axis] = by_axis.get(row.axis, 0) + 1
 
+    def extend(self, other: Tally) -> None:
+        """Count what another tally counted."""
+        for heading, tallies in other._tallies.items():
+            for key, more in tallies.items():
+                tally = self._tallies[heading].setdefault(key, [0, 0, 0])
+                tally[:] = [ours + theirs for ours, theirs in zip(tally, more, strict=True)]
+        for split, axes in other._axes.items():
+            by_axis = self._axes.setdefault(split, {})
+            for axis, n in axes.items():
+                by_axis[axis] = by_axis.get(axis, 0) + n
+
     def counts(self) -> Counts:
         """What was counted so far; keys sorted."""
         splits = _counts(self._tallies["split"])

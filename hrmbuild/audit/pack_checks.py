@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hrmbuild.audit import evidence
 from hrmbuild.audit.checks import Check, named
-from hrmbuild.audit.evidence import EvidenceRow
-from hrmbuild.audit.manifest import DIGEST_NAME, MANIFEST_NAME, NOTHING, SIGNATURE_NAME, Counts, Tally, counted_row
+from hrmbuild.audit.manifest import DIGEST_NAME, MANIFEST_NAME, NOTHING, SIGNATURE_NAME
 from hrmbuild.audit.pack_recount import label_check, recount_checks
-from hrmbuild.audit.rows import Leaf, content_root, content_roots, leaf_of, parse_row, salted_roots
+from hrmbuild.audit.pack_rows import PackContents
+from hrmbuild.audit.rows import content_root
 from hrmbuild.errors import InputError
 from hrmbuild.files import entries_of
 from hrmbuild.fingerprint import hash_file
@@ -24,66 +22,6 @@ from hrmbuild.records.manifest import Manifest, Roots, SourceEntry
 from hrmbuild.records.pair import SPLITS
 
 _FILES = ("file", "hard link")
-
-
-@dataclass
-class PackContents:
-    """The rows of a pack, recomputed; what cannot be read is a problem, not an exception."""
-
-    rows: list[tuple[EvidenceRow, dict[str, Any]]] = field(default_factory=list[tuple[EvidenceRow, dict[str, Any]]])
-    """Each readable row of `pairs.parquet` with its value."""
-    leaves: list[Leaf] = field(default_factory=list[Leaf])
-    counts: Counts | None = None
-    row_problems: list[str] = field(default_factory=list[str])
-    """One sentence a bad row."""
-    unreadable: str | None = None
-    """Why `pairs.parquet` cannot be read."""
-    salts_unreadable: str | None = None
-
-
-def load_pack(folder: Path) -> PackContents:
-    """Read and recompute every row."""
-    pack = PackContents()
-    salts: dict[str, bytes] = {}
-    try:
-        salts = evidence.read_salts(folder)
-    except InputError as error:
-        pack.salts_unreadable = error.what
-    tally, before = Tally(), (-1, "")
-    try:
-        for row in evidence.read_evidence(folder):
-            before = _take_row(pack, row, salts.get(row.id), tally, before)
-    except InputError as error:
-        pack.unreadable = error.what
-    pack.counts = tally.counts()
-    return pack
-
-
-def _take_row(
-    pack: PackContents, row: EvidenceRow, salt: bytes | None, tally: Tally, before: tuple[int, str]
-) -> tuple[int, str]:
-    value = parse_row(row.row)
-    if isinstance(value, str):
-        pack.row_problems.append(f"row {row.id[:12]}: {value}")
-        return before
-    leaf = leaf_of(value["id"], value["split"], row=row.row.encode(), salt=salt)
-    place = (SPLITS.index(value["split"]), value["id"])
-    pack.row_problems += [f"row {row.id[:12]}: {problem}" for problem in _row_problems(row, value, leaf)]
-    if place <= before:
-        pack.row_problems.append(f"row {row.id[:12]}: it is out of order, or there twice")
-    pack.rows.append((row, value))
-    pack.leaves.append(leaf)
-    tally.add(counted_row(value, instruction_tokens=row.instruction_tokens, response_tokens=row.response_tokens))
-    return place
-
-
-def _row_problems(row: EvidenceRow, value: dict[str, Any], leaf: Leaf) -> Iterator[str]:
-    if (row.split, row.id) != (value["split"], value["id"]):
-        yield "the columns split and id are not those of the row"
-    if row.leaf != leaf.content.hex():
-        yield "its leaf differs"
-    if leaf.salted is not None and row.salted_leaf != leaf.salted.hex():
-        yield "its salted leaf differs"
 
 
 def check_pack(folder: Path, manifest: Manifest, pack: PackContents) -> Iterator[Check]:
@@ -95,11 +33,7 @@ def check_pack(folder: Path, manifest: Manifest, pack: PackContents) -> Iterator
     yield _balance_check(manifest)
     yield _rejections_check(folder, manifest)
     yield from recount_checks(folder, manifest)
-    yield label_check(manifest, ((value["label"], _sources_of(value)) for _, value in pack.rows))
-
-
-def _sources_of(value: dict[str, Any]) -> frozenset[str]:
-    return frozenset(one["source_sha256"] for one in value["occurrences"])
+    yield label_check(manifest, pack.labels)
 
 
 def _file_checks(folder: Path, manifest: Manifest) -> Iterator[Check]:
@@ -130,19 +64,17 @@ def file_problem(path: Path, sha256: str) -> str | None:
 def _rows_check(pack: PackContents) -> Check:
     problems = [*([pack.unreadable] if pack.unreadable else []), *pack.row_problems]
     detail = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-    return Check(
-        "rows", not problems, detail or f"{len(pack.rows)} rows: canonical, in order, ids and leaves recomputed"
-    )
+    return Check("rows", not problems, detail or f"{pack.n_rows} rows: canonical, in order, ids and leaves recomputed")
 
 
 def _root_checks(manifest: Manifest, pack: PackContents) -> Iterator[Check]:
-    plain = content_roots(pack.leaves)
+    plain = pack.leaves.content_roots()
     yield _same_roots("content_roots", manifest.content_roots, plain)
     whole, told = content_root(plain), manifest.content_root
     joined = content_root(manifest.content_roots) == told
     detail = told if whole == told else f"the rows give {whole}, the manifest says {told}"
     yield Check("content_root", whole == told and joined, detail if joined else "it is not the hash of its three roots")
-    salted = salted_roots(pack.leaves)
+    salted = pack.leaves.salted_roots()
     if salted is None:
         yield Check("roots", False, f"salts are missing: {pack.salts_unreadable or 'not every row has one'}")
     else:
@@ -156,7 +88,6 @@ def _same_roots(name: str, told: Roots, found: Roots) -> Check:
 
 def _count_checks(manifest: Manifest, pack: PackContents) -> Iterator[Check]:
     counts = pack.counts
-    assert counts is not None, "load_pack counts"
     found = {"splits": counts.splits, "strata": counts.strata, "kinds": counts.kinds, "axes": counts.axes}
     wrong = [name for name, value in found.items() if getattr(manifest, name) != value]
     wrong += [
@@ -167,9 +98,7 @@ def _count_checks(manifest: Manifest, pack: PackContents) -> Iterator[Check]:
     known = {entry.source.sha256 for entry in manifest.sources}
     foreign = sorted(set(counts.sources) - known)
     wrong += [f"rows name a source that the manifest lacks ({digest[:12]})" for digest in foreign]
-    detail = (
-        f"differ: {named(wrong)}" if wrong else f"{len(pack.rows)} pairs, {counts.n_tokens} tokens by every heading"
-    )
+    detail = f"differ: {named(wrong)}" if wrong else f"{pack.n_rows} pairs, {counts.n_tokens} tokens by every heading"
     yield Check("counts", not wrong, detail)
 
 

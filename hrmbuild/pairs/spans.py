@@ -13,10 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from hrmbuild.records.locator import Locator
-
-MASKS = "masks"
-"""Key in an occurrence's inputs: JSON list of [from, to, replacement], offsets into the exact text at the locator.
-Offsets, not the replaced words: a name that was masked must not stand in the corpus."""
+from hrmbuild.records.pair import MASKS
 
 
 class Mask(NamedTuple):

@@ -6,14 +6,15 @@ words at its place, after the masks that the row records, are the words of the r
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from hrmbuild.audit.checks import Check, named
-from hrmbuild.audit.pack_checks import PackContents, file_problem
+from hrmbuild.audit.pack_checks import file_problem
+from hrmbuild.audit.pack_rows import PackContents
 from hrmbuild.errors import InputError
-from hrmbuild.fingerprint import canonical_json
 from hrmbuild.pairs.spans import MASKS, apply_masks, read_masks
 from hrmbuild.pipelines.progress import Progress
 from hrmbuild.readers.resolving import resolve_in
@@ -25,9 +26,6 @@ from hrmbuild.records.source import Source
 
 Texts = dict[str | None, SourceText]
 """The decoded text of a file, by mail part."""
-_QUOTING = frozenset({"quoted", "absent"})
-"""Derivations whose occurrences hold words of the source; the others hold shown rows, or rules as they were rendered.
-A locator that counts no characters says where a record stands, not which words."""
 _RENDERED = "ruleset"
 """Format of sources whose rules are never shown in the file's own words: parameters take their values first."""
 
@@ -75,15 +73,12 @@ def _quotes_check(pack: PackContents, intact: dict[str, list[Source]], folder: P
 
 def _quotes(pack: PackContents) -> dict[str, list[_Quote]]:
     """The quotes of each source, by its hash; each once."""
-    found: dict[str, dict[bytes, _Quote]] = {}
-    for _, row in pack.rows:
-        for one in row["occurrences"]:
-            if row["derivation"] in _QUOTING and "char_from" in one["locator"]:
-                inputs = one.get("inputs", {})
-                key = canonical_json([one["locator"], one["text"], inputs.get(MASKS)])
-                quote = _Quote(Locator.model_validate(one["locator"]), one["text"], inputs)
-                found.setdefault(one["source_sha256"], {})[key] = quote
-    return {sha256: [quotes[key] for key in sorted(quotes)] for sha256, quotes in found.items()}
+    return {sha256: [_quote(key) for key in sorted(keys)] for sha256, keys in pack.quotes.items()}
+
+
+def _quote(key: bytes) -> _Quote:
+    locator, words, masks = json.loads(key)
+    return _Quote(Locator.model_validate(locator), words, {} if masks is None else {MASKS: masks})
 
 
 def _wrong_quotes(copies: list[Source], quotes: list[_Quote], folder: Path) -> Iterator[str]:

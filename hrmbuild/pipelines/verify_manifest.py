@@ -22,7 +22,8 @@ from hrmbuild.audit.manifest import (
     parse_manifest,
 )
 from hrmbuild.audit.manifest_signature import log_check, manifest_signature_checks, read_manifest_signature
-from hrmbuild.audit.pack_checks import PackContents, check_pack, load_pack
+from hrmbuild.audit.pack_checks import check_pack
+from hrmbuild.audit.pack_rows import PackContents, load_pack
 from hrmbuild.audit.trust import Trust
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import sha256_hex
@@ -31,6 +32,7 @@ from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.source_checks import check_sources
 from hrmbuild.pipelines.token_checks import check_tokenizer
 from hrmbuild.records.manifest import Manifest
+from hrmbuild.tokens.encode_stream import available_cores
 
 
 def verify_manifest(
@@ -65,10 +67,11 @@ def verify_manifest(
         if trust is not None:
             checks.append(Check("signed by", False, "not to be told without a manifest", about_who=True))
         return VerifyReport("manifest", str(folder), tuple(checks))
-    pack = load_pack(folder)
+    shown.stage("rows", total=sum(one.pairs for one in manifest.splits.values()), unit="pairs")
+    pack = load_pack(folder, processes=available_cores(), on_rows=shown.advance)
     checks = [_bytes_check(data), _digest_check(folder, data)]
     checks += check_pack(folder, manifest, pack)
-    checks += check_tokenizer(folder, manifest, pack, deep=deep, progress=shown)
+    checks += check_tokenizer(folder, manifest, deep=deep, progress=shown)
     checks += manifest_signature_checks(folder, manifest, data, trust=trust)
     checks += _log_checks(folder, data, log)
     checks += _outside(folder, manifest, pack, corpus=corpus, sources=sources, progress=shown)
