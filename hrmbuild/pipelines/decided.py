@@ -147,7 +147,7 @@ def reviewer_of(one: Recorded) -> str:
 
 
 def standing_reviews(recorded: Sequence[Recorded]) -> dict[str, dict[str, Recorded]]:
-    """Pair id -> reviewer -> the review of theirs that stands; of each pair the newest last, and none that was undone."""
+    """Pair id -> reviewer -> the review of theirs that stands, the newest last; what was undone is left out."""
     found: dict[str, dict[str, Recorded]] = {}
     for one in recorded:
         subject, action = one.decision.subject, one.decision.action
