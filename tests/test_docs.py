@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import functools
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from hrmbuild.cli.main import app
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "hrmbuild/README.md", "docs/engineer.md", "docs/compliance.md", "docs/auditor.md", "Makefile")
 COMMANDS = (
     *("init", "doctor", "build", "ingest", "freeze", "plan", "train", "status", "ledger", "package", "verify"),
-    *("ask", "serve", "eval", "canaries", "keys", "explain"),
+    *("ask", "serve", "eval", "audit", "canaries", "keys", "explain"),
 )
 TOP = "hrmbuild|templates|schemas|examples|docs|tests|\\.ci"
 
@@ -26,8 +27,9 @@ def text_of(page: str) -> str:
 
 @functools.cache
 def help_of(command: str) -> str:
-    words = [sys.executable, "-m", "hrmbuild", *command.split(), "--help"]
-    shown = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    outcome = CliRunner().invoke(app, [*command.split(), "--help"], prog_name="hrmbuild", catch_exceptions=False)
+    assert outcome.exit_code == 0, outcome.output
+    shown = outcome.stdout
     verbs = re.findall(r"^  ([a-z]+) ", shown.partition("Commands:")[2], re.M) if command else []
     return shown + "".join(help_of(f"{command} {verb}") for verb in verbs)
 

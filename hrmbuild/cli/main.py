@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from hrmbuild import __version__
-from hrmbuild.cli import ask, corpus, evaluate, explain, keys, model, plan, project, serve, status
+from hrmbuild.cli import ask, audit, corpus, evaluate, explain, keys, model, plan, project, serve, status
 from hrmbuild.cli.output import print_json, write_every_letter
 from hrmbuild.errors import HrmbuildError, UsageError
 
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 project.register(app)
 corpus.register(app)
+audit.register(app)
 keys.register(app)
 model.register(app)
 ask.register(app)

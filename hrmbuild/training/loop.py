@@ -67,6 +67,8 @@ class Run:
     """A checkpoint by the clock where none by step came in between."""
     stop_on_spike: float | None = None
     """Stop before an update whose loss is above this many times the median of the last 100; None: never."""
+    stop_after_step: int | None = None
+    """End as a signal would after this update, saved: what a replay of some steps wants. None: at the last step."""
 
 
 def new_state(config: RunConfig, model: LanguageModel) -> TrainState:
@@ -178,7 +180,8 @@ class _Loop:
                 with plain_blocks(self._state.model):
                     facts = facts.model_copy(update={"dev": self._evaluate()})
             error = self._record(facts, times, evaluated=due)
-            self._close_step(facts.k, error, status=signals.status)
+            wanted = ENDED if self._state.step == self._run.stop_after_step else None
+            self._close_step(facts.k, error, status=signals.status or wanted)
             began_at_s = time.monotonic()
         self._saver.settle()
         n, stood_s = self._saver.n_saved, self._saver.total_stood_s
