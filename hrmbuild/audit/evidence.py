@@ -30,6 +30,8 @@ import pyarrow.parquet as pq
 from hrmbuild.errors import InputError
 from hrmbuild.records.pair import Split
 
+HELD = "quarantine"
+"""Stage of a pair that a gate holds until a decision."""
 PAIRS_NAME, REJECTIONS_NAME, SALTS_NAME = "pairs.parquet", "rejections.parquet", "salts.parquet"
 TOKENIZER_NAME, SCHEMA_NAME, CHECK_NAME = "tokenizer.json", "row.schema.json", "check.py"
 EVIDENCE_NAMES = (CHECK_NAME, PAIRS_NAME, REJECTIONS_NAME, SCHEMA_NAME, SALTS_NAME, TOKENIZER_NAME)

@@ -105,24 +105,29 @@ def _count_checks(manifest: Manifest, pack: PackContents) -> Iterator[Check]:
 def _balance_check(manifest: Manifest) -> Check:
     wrong = [entry.source.path for entry in manifest.sources if not _balances(entry)]
     total: Counter[str] = Counter()
+    held: Counter[str] = Counter()
     for entry in manifest.sources:
         total.update(entry.reasons)
-    if dict(total) != manifest.rejections:
+        held.update(entry.quarantined or {})
+    if dict(total) != manifest.rejections or dict(held) != (manifest.quarantined or {}):
         wrong.append("rejections by code")
-    detail = f"does not add up: {named(wrong)}" if wrong else "made = kept + rejected + left out, for every source"
+    told = f"made = kept + rejected{' + quarantined' if held else ''} + left out, for every source"
+    detail = f"does not add up: {named(wrong)}" if wrong else told
     return Check("balance", not wrong, detail)
 
 
 def _balances(entry: SourceEntry) -> bool:
-    return entry.made == entry.kept + entry.rejected + entry.left_out
+    return entry.made == entry.kept + entry.rejected + entry.left_out + sum((entry.quarantined or {}).values())
 
 
 def _rejections_check(folder: Path, manifest: Manifest) -> Check:
     try:
-        found = Counter(one.code for one in evidence.read_rejections(folder) if one.stage != "skip")
+        listed = list(evidence.read_rejections(folder))
     except InputError as error:
         return Check("rejections", False, error.what)
-    same = dict(found) == manifest.rejections
+    found = Counter(one.code for one in listed if one.stage not in ("skip", evidence.HELD))
+    held = Counter(one.code for one in listed if one.stage == evidence.HELD)
+    same = dict(found) == manifest.rejections and dict(held) == (manifest.quarantined or {})
     detail = (
         f"{sum(found.values())} rejections, each with its reason" if same else "the listed ones are not those counted"
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hrmbuild.audit.checks import Check, named
-from hrmbuild.audit.evidence import EvidenceRejection, read_rejections
+from hrmbuild.audit.evidence import HELD, EvidenceRejection, read_rejections
 from hrmbuild.errors import InputError
 from hrmbuild.records.manifest import Manifest
 
@@ -56,34 +56,38 @@ def recount_checks(folder: Path, manifest: Manifest) -> Iterator[Check]:
 
 def _reasons_check(manifest: Manifest, rejections: Iterable[EvidenceRejection]) -> Check:
     reasons: dict[str, Counter[str]] = {}
+    held: dict[str, Counter[str]] = {}
     skipped: Counter[str] = Counter()
     for one in rejections:
         if one.stage == "skip":
             skipped[one.path] += 1
         else:
-            reasons.setdefault(one.path, Counter())[one.code] += 1
+            (held if one.stage == HELD else reasons).setdefault(one.path, Counter())[one.code] += 1
     wrong = [
         entry.source.path
         for entry in manifest.sources
         if dict(reasons.pop(entry.source.path, {})) != entry.reasons
+        or dict(held.pop(entry.source.path, {})) != (entry.quarantined or {})
         or skipped.pop(entry.source.path, 0) != entry.skipped
     ]
     listed = {one.path for one in manifest.refused}
-    wrong += [f"{path} (no source of the manifest)" for path in sorted({*reasons, *skipped} - listed)]
+    wrong += [f"{path} (no source of the manifest)" for path in sorted({*reasons, *held, *skipped} - listed)]
     told = f"of {len(manifest.sources)} sources, as the pack lists them"
     return Check("reasons by source", not wrong, f"differ: {named(wrong)}" if wrong else told)
 
 
 def _gates_check(manifest: Manifest, rejections: Iterable[EvidenceRejection]) -> Check:
     """Each gate sees what the one before let through; the first sees every pair that was made."""
-    by_gate = Counter(one.gate for one in rejections if one.gate is not None)
+    gated = [one for one in rejections if one.gate is not None]
+    by_gate = Counter(one.gate for one in gated if one.stage != HELD)
+    holds = Counter(one.gate for one in gated if one.stage == HELD)
     remaining = sum(entry.made for entry in manifest.sources)
     wrong: list[str] = []
     for gate in manifest.gates:
-        rejected = by_gate.pop(gate.name, 0)
-        remaining -= rejected
-        if (gate.rejected, gate.passed) != (rejected, remaining):
-            wrong.append(f"{gate.name} (rejected {rejected}, passed {remaining})")
-    wrong += [f"{name} (not in the manifest)" for name in sorted(map(str, by_gate))]
+        rejected, held = by_gate.pop(gate.name, 0), holds.pop(gate.name, 0)
+        remaining -= rejected + held
+        if (gate.rejected, gate.quarantined or 0, gate.passed) != (rejected, held, remaining):
+            wrong.append(f"{gate.name} (rejected {rejected}, quarantined {held}, passed {remaining})")
+    wrong += [f"{name} (not in the manifest)" for name in sorted(map(str, {*by_gate, *holds}))]
     told = f"{len(manifest.gates)} gates, passed and rejected counted again"
     return Check("gates", not wrong, f"differ: {named(wrong)}" if wrong else told)

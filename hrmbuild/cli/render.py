@@ -39,6 +39,7 @@ def ingest_lines(report: IngestReport) -> list[str]:
     lines += _preview_lines(report.previews)
     lines += ["", "rejections by reason (a record that gives no pair counts here too):"] if balance.reasons else []
     lines += [f"  {code}  {n:,}" for code, n in balance.reasons.items()]
+    lines += [f"  {code}  {n:,} held until a decision: hrmbuild rejections --held" for code, n in balance.held.items()]
     n_skipped = sum(one.n_skipped for one in report.sources)
     aside = [f"{n_skipped:,} parts of files were seen and not read"] if n_skipped else []
     aside += [f"{report.n_hidden:,} hidden files and folders were not looked at"] if report.n_hidden else []
@@ -55,9 +56,10 @@ def _ingest_summary(report: IngestReport) -> str:
     balance = report.balance
     files = f"{report.read:,} read, {report.unchanged:,} unchanged, {len(report.quarantined):,} quarantined"
     written = "nothing was written" if report.dry_run else f"{balance.distinct_pairs:,} distinct pairs in the corpus"
+    held = f" + {balance.n_held:,} quarantined" if balance.n_held else ""
     return (
         f"{report.seen:,} files: {files}; {balance.made:,} pairs made = {balance.kept:,} kept + "
-        f"{balance.rejected:,} rejected; {written}"
+        f"{balance.rejected:,} rejected{held}; {written}"
     )
 
 

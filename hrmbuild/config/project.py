@@ -271,6 +271,10 @@ class GatesConfig(Settings):
     """Files of evaluation sets, relative to the config's folder: a pair that shares `leak_words` words in a row with
     one of them goes, whatever it was made from."""
 
+    quarantine: tuple[str, ...] | None = None
+    """Reason codes of gates (`gate.ungrounded_number`) whose finding holds a pair until somebody releases or rejects
+    it, where it would be refused otherwise. Absent: none."""
+
     def verdict_on(self, kind: str) -> str:
         """What becomes of a kind of personal data."""
         verdicts = self.personal_data or {}

@@ -10,8 +10,10 @@ so with a digest that `verify` holds against the decisions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hrmbuild.audit.checks import named
 from hrmbuild.audit.decisions import DECISIONS_NAME, Recorded, chain_problems, read
@@ -33,7 +35,12 @@ EDITED_FROM = "edited_from"
 """Key in an edited pair's inputs: the id of the pair whose texts a person changed."""
 REVIEW_ACTIONS = frozenset({"review_accept", "review_reject", "review_edit", "review_undo"})
 Ruling = tuple[str, str]
-"""Action and digest of what it is about."""
+"""Code and reason."""
+NEVER_RELEASED = frozenset({
+    "gate.personal_data", "gate.secret", "gate.control_token", "gate.empty_instruction", "gate.empty_response",
+    "gate.lone_surrogate", "gate.not_nfc", "corpus.leak", "corpus.protected", REVIEW_REJECTED, REVIEW_EDITED,
+})  # fmt: skip
+"""What no decision lets in: texts that nobody may keep, that cannot be trained on, or that would spoil a score."""
 
 
 def rejection_digest(*, code: str, source_sha256: str, pair_id: str) -> str:
@@ -72,6 +79,8 @@ class UnitDecisions:
 
     released: frozenset[str] = frozenset()
     """Digests of rejections that hold no longer."""
+    confirmed: frozenset[str] = frozenset()
+    """Digests of rejections that a person upheld: what was held is out."""
     edits: Mapping[str, Edit] = field(default_factory=dict)
     """Pair id -> new texts."""
     kept_out: Mapping[str, Ruling] = field(default_factory=dict)
@@ -81,7 +90,8 @@ class UnitDecisions:
         """What enters the unit's key; empty where nothing was decided about it."""
         edits = [[one, edit.instruction, edit.response, edit.answer] for one, edit in sorted(self.edits.items())]
         kept_out = [[sha256, *told] for sha256, told in sorted(self.kept_out.items())]
-        return [sorted(self.released), edits, kept_out] if self.released or edits or kept_out else []
+        found = [sorted(self.released), sorted(self.confirmed), edits, kept_out]
+        return list(found) if any(found) else []
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,8 @@ class Decided:
 
     released: Mapping[str, str] = field(default_factory=dict)
     """Digest of a rejection -> SHA-256 of its source."""
+    confirmed: Mapping[str, str] = field(default_factory=dict)
+    """The same of rejections that were upheld."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Pair id -> code, in the pass over the whole corpus."""
     edits: Mapping[str, Edit] = field(default_factory=dict)
@@ -98,25 +110,46 @@ class Decided:
     accepted: frozenset[str] = frozenset()
     """Pair ids that a review accepted: they change no pair and are counted."""
 
+    @property
+    def sha256(self) -> str:
+        """Of all of it, whatever the corpus holds."""
+        edits = {one: [edit.instruction, edit.response, list(edit.sources)] for one, edit in self.edits.items()}
+        told = [dict(self.released), dict(self.confirmed), dict(self.refused), edits, sorted(self.accepted)]
+        return hash_value([*told, {one: list(ruling) for one, ruling in self.kept_out.items()}])
+
     def for_files(self, hashes: Iterable[str]) -> UnitDecisions:
         """What concerns files with these SHA-256."""
         wanted = frozenset(hashes)
         return UnitDecisions(
             released=frozenset(digest for digest, source in self.released.items() if source in wanted),
+            confirmed=frozenset(digest for digest, source in self.confirmed.items() if source in wanted),
             edits={one: edit for one, edit in self.edits.items() if not wanted.isdisjoint(edit.sources)},
             kept_out={sha256: told for sha256, told in self.kept_out.items() if sha256 in wanted},
         )
 
-    def rulings(self, sources: Iterable[str]) -> list[list[str]]:
-        """The decisions that take effect on a corpus with these source files, sorted: [action or code, digest]."""
+    def entry(self, *, sources: Iterable[str], pairs: Container[str]) -> dict[str, Any]:
+        """What the manifest says of the decisions that took effect, as `records.manifest.DecisionsEntry`; or nothing.
+
+        Args:
+            sources: SHA-256 of the corpus's files.
+            pairs: ids of the pairs that it made.
+        """
+        rulings = self._rulings(sources, pairs)
+        counts = dict(sorted(Counter(action for action, *_ in rulings).items()))
+        return {"sha256": hash_value(rulings), "counts": counts} if rulings else {}
+
+    def _rulings(self, sources: Iterable[str], pairs: Container[str]) -> list[list[str]]:
         unit = self.for_files(sources)
         found = [["release", digest] for digest in unit.released]
+        found += [["reject", digest] for digest in unit.confirmed]
         found += [
             ["review_edit", one, edit.instruction, edit.response, edit.answer] for one, edit in unit.edits.items()
         ]
         found += [[code, sha256] for sha256, (code, _) in unit.kept_out.items()]
-        found += [["review_reject", one] for one, code in self.refused.items() if code == REVIEW_REJECTED]
-        found += [["review_accept", one] for one in self.accepted]
+        found += [
+            ["review_reject", one] for one, code in self.refused.items() if code == REVIEW_REJECTED and one in pairs
+        ]
+        found += [["review_accept", one] for one in self.accepted if one in pairs]
         return sorted(found)
 
 
@@ -162,6 +195,7 @@ def standing_reviews(recorded: Sequence[Recorded]) -> dict[str, dict[str, Record
 def decided(recorded: Sequence[Recorded], edits: Mapping[str, EditedTexts]) -> Decided:
     """The meaning of decisions, oldest first, with the texts of edits by digest."""
     released: dict[str, str] = {}
+    confirmed: dict[str, str] = {}
     withdrawn: dict[str, Ruling] = {}
     rejected: dict[str, Ruling] = {}
     for one in recorded:
@@ -170,7 +204,9 @@ def decided(recorded: Sequence[Recorded], edits: Mapping[str, EditedTexts]) -> D
         match subject.kind, action:
             case "rejection", "release":
                 released[subject.sha256] = facts.get("source_sha256", "")
+                confirmed.pop(subject.sha256, None)
             case "rejection", "reject":
+                confirmed[subject.sha256] = facts.get("source_sha256", "")
                 released.pop(subject.sha256, None)
             case "source", "withdraw":
                 withdrawn[subject.sha256] = (WITHDRAWN, told)
@@ -183,20 +219,18 @@ def decided(recorded: Sequence[Recorded], edits: Mapping[str, EditedTexts]) -> D
             case _:
                 pass
     reviews = {pair: list(of_pair.values())[-1] for pair, of_pair in standing_reviews(recorded).items()}
-    return _with_reviews(reviews, edits, released, {**rejected, **withdrawn})
+    kept_out = {**rejected, **withdrawn}
+    return replace(_reviewed(reviews, edits), released=released, confirmed=confirmed, kept_out=kept_out)
 
 
-def _with_reviews(
-    reviews: dict[str, Recorded], texts: Mapping[str, EditedTexts], released: dict[str, str],
-    kept_out: dict[str, Ruling],
-) -> Decided:  # fmt: skip
+def _reviewed(reviews: dict[str, Recorded], texts: Mapping[str, EditedTexts]) -> Decided:
     by_action: dict[str, dict[str, Recorded]] = {"review_accept": {}, "review_reject": {}, "review_edit": {}}
     for pair, one in reviews.items():
         by_action[one.decision.action][pair] = one
     edited = by_action["review_edit"]
     edits = {pair: edit for pair, one in edited.items() if (edit := _edit(one, texts)) is not None}
     refused = dict.fromkeys(by_action["review_reject"], REVIEW_REJECTED) | dict.fromkeys(edited, REVIEW_EDITED)
-    return Decided(released, refused, edits, kept_out, frozenset(by_action["review_accept"]))
+    return Decided(refused=refused, edits=edits, accepted=frozenset(by_action["review_accept"]))
 
 
 def _edit(one: Recorded, texts: Mapping[str, EditedTexts]) -> Edit | None:

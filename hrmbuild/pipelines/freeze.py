@@ -21,7 +21,7 @@ from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError, ConfigError, InputError, UsageError, raise_all
 from hrmbuild.files import disk_errors, rename_folder
 from hrmbuild.pairs.environment import Templates
-from hrmbuild.pipelines.freeze_manifest import build_manifest, refused_files, source_entries
+from hrmbuild.pipelines.freeze_manifest import build_manifest, decisions_entry, refused_files, source_entries
 from hrmbuild.pipelines.freeze_pack import Selection, ensure_salts, write_fixed_files, write_rejections, write_rows
 from hrmbuild.pipelines.freeze_signature import log_and_sign
 from hrmbuild.pipelines.identity import freeze_settings_sha256, ingest_identity, project_templates
@@ -134,7 +134,9 @@ def is_frozen_as(project: Project, folder: Path) -> bool:
             templates.tree_sha256(),
         )
         told, now = _without_lines(manifest.sources), _without_lines(source_entries(selection))
-        same_sources = (told, manifest.refused) == (now, refused_files(selection))
+        same_sources = (told, manifest.refused, manifest.decisions) == (
+            now, refused_files(selection), decisions_entry(selection)
+        )  # fmt: skip
         return same_settings and same_sources and _content_root_now(selection) == manifest.content_root
 
 
@@ -184,9 +186,14 @@ def _check_label(project: Project, max_label: str | None) -> None:
 def _check_fresh(project: Project, corpus: Corpus, templates: Templates) -> None:
     """Settings first: whether a corpus is settled can only be asked under the settings that it was made with."""
     now, then = ingest_identity(project, templates), corpus.last_ingest()
-    changed = [name for name in sorted(now) if now[name] != then.get(name)]
+    changed = [name for name in sorted({*now, *then}) if now.get(name) != then.get(name)]
     if then and changed:
-        words = {"code": "hrmbuild itself", "settings": project.config_path.name, "templates": "the templates"}
+        words = {
+            "code": "hrmbuild itself",
+            "settings": project.config_path.name,
+            "templates": "the templates",
+            "decisions": "what persons decided",
+        }
         raise InputError(
             "freeze.stale_corpus",
             f"{' and '.join(words[name] for name in changed)} changed since the last ingest",

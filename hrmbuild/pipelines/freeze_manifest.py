@@ -18,7 +18,7 @@ from hrmbuild.pairs.prompt import OPEN_BOOK
 from hrmbuild.pipelines.freeze_pack import Pack, Selection
 from hrmbuild.pipelines.gate_counts import gate_entries
 from hrmbuild.pipelines.identity import code_sha256, freeze_settings_sha256
-from hrmbuild.records.manifest import Manifest, RefusedFile, SourceEntry, TokenizerEntry
+from hrmbuild.records.manifest import DecisionsEntry, Manifest, RefusedFile, SourceEntry, TokenizerEntry
 from hrmbuild.store.reading import StoredSource
 from hrmbuild.tokens.tokenizer import TextTokenizer
 
@@ -57,14 +57,27 @@ def build_manifest(
         strata=counts.strata,
         kinds=counts.kinds,
         axes=counts.axes,
-        gates=gate_entries(config.gates, made=balance.made, rejected=selection.corpus.rejections_by_gate()),
+        gates=gate_entries(
+            config.gates,
+            made=balance.made,
+            rejected=selection.corpus.rejections_by_gate(),
+            held=selection.corpus.rejections_by_gate(held=True),
+        ),
         rejections=balance.reasons,
+        quarantined=balance.held or None,
+        decisions=decisions_entry(selection),
         tokenizer=TokenizerEntry(sha256=tokenizer.sha256, vocab_size=tokenizer.vocab_size, trained_on="train_split"),
         content_roots=plain,
         content_root=content_root(plain),
         roots=salted,
         evidence={name: hash_file(folder / name) for name in sorted(evidence.EVIDENCE_NAMES)},
     )
+
+
+def decisions_entry(selection: Selection) -> DecisionsEntry | None:
+    """The decisions that took effect in the last ingest."""
+    told = selection.corpus.decided()
+    return DecisionsEntry.model_validate(told) if told else None
 
 
 def refused_files(selection: Selection) -> tuple[RefusedFile, ...]:
@@ -99,5 +112,6 @@ def _source_entry(one: StoredSource, counts: Counts | None, *, n_left_out: int) 
         rejected=one.n_rejected,
         left_out=n_left_out,
         reasons=one.reasons,
+        quarantined=one.held or None,
         count=counts.sources.get(one.source.sha256, NOTHING) if counts else NOTHING,
     )

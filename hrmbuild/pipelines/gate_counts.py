@@ -19,21 +19,30 @@ _THRESHOLDS: dict[str, tuple[str, ...]] = {
 """Settings that a gate reads, by the gate's name; every field of `GatesConfig` belongs to one."""
 
 
+REVIEW_STEP = "review"
+"""Pairs that a person refused, or wrote anew elsewhere; listed where there are any, before the other steps."""
 _CORPUS_STEPS = ("corpus_contradiction", "corpus_protected", "corpus_near_duplicate", "corpus_leak", "corpus_cap")
 """Steps of the pass over the whole corpus, in their order; what passes the last one is kept."""
 
 
-def gate_entries(config: GatesConfig, *, made: int, rejected: dict[str, int]) -> tuple[Gate, ...]:
-    """The gates in their order: each sees what the one before let through."""
+def gate_entries(config: GatesConfig, *, made: int, rejected: dict[str, int], held: dict[str, int]) -> tuple[Gate, ...]:
+    """The gates in their order: each sees what the one before let through.
+
+    Args:
+        held: pairs that wait for a decision, by the gate that holds them.
+    """
     claimed = {field for fields in _THRESHOLDS.values() for field in fields}
-    assert claimed == set(GatesConfig.model_fields), "a threshold belongs to no gate"
+    assert claimed | {"quarantine"} == set(GatesConfig.model_fields), "a threshold belongs to no gate"
     entries: list[Gate] = []
     remaining = made
-    for name in (*(gate.name for gate in GATES), *_CORPUS_STEPS):
-        remaining -= rejected.get(name, 0)
+    steps = [REVIEW_STEP] if REVIEW_STEP in rejected else []
+    for name in (*(gate.name for gate in GATES), *steps, *_CORPUS_STEPS):
+        n_rejected, n_held = rejected.get(name, 0), held.get(name, 0)
+        remaining -= n_rejected + n_held
         entries.append(
-            Gate(name=name, thresholds=_thresholds(config, name), passed=remaining, rejected=rejected.get(name, 0))
-        )
+            Gate(name=name, thresholds=_thresholds(config, name), passed=remaining, rejected=n_rejected,
+                 quarantined=n_held or None)
+        )  # fmt: skip
     return tuple(entries)
 
 

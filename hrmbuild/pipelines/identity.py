@@ -16,9 +16,12 @@ from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import ConfigError, raise_all
 from hrmbuild.fingerprint import canonical_json, hash_file, hash_value
 from hrmbuild.pairs.environment import Templates
+from hrmbuild.pipelines.decided import NOTHING_DECIDED, read_decided
 
 _COMPILING = ("errors.py", "fingerprint.py", "gates", "pairs", "readers", "records")
 """What decides which pairs come out of a file; a change elsewhere compiles nothing again."""
+_GATING = ("decided.py", "gatekeeping.py", "masking.py")
+"""The same, of this room."""
 _NOT_IN_PAIRS = ("path", "owner", "license", "max_pairs", "repeat")
 """Settings of an entry that no compiled pair depends on: changing them compiles nothing again."""
 
@@ -38,8 +41,8 @@ def code_sha256(*rooms: str) -> str:
 
 def compiling_code_sha256() -> str:
     """Hash of the code that decides which pairs come out of a file."""
-    masking = Path(hrmbuild.__file__).parent / "pipelines" / "masking.py"
-    return hash_value([code_sha256(*_COMPILING), hash_file(masking)])
+    own = Path(hrmbuild.__file__).parent / "pipelines"
+    return hash_value([code_sha256(*_COMPILING), *(hash_file(own / name) for name in _GATING)])
 
 
 def project_templates(project: Project) -> Templates:
@@ -95,7 +98,9 @@ def ingest_identity(project: Project, templates: Templates) -> dict[str, str]:
     config = canonical_settings(project.config)
     keys = ("as_of", "gates", "labels", "seed", "sources")
     settings = hash_value({key: config[key] for key in keys if key in config})
-    return {"settings": settings, "templates": templates.tree_sha256(), "code": compiling_code_sha256()}
+    told = {"settings": settings, "templates": templates.tree_sha256(), "code": compiling_code_sha256()}
+    decided = read_decided(project)
+    return told if decided == NOTHING_DECIDED else {**told, "decisions": decided.sha256}
 
 
 _AFTER_FREEZE = frozenset({"train", "model", "package", "hardware", "roles", "default_role"})

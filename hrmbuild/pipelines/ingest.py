@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError
+from hrmbuild.pipelines.decided import NOTHING_DECIDED, Decided, read_decided
+from hrmbuild.pipelines.gatekeeping import check_quarantine
 from hrmbuild.pipelines.identity import check_names, ingest_identity, project_templates
 from hrmbuild.pipelines.ingest_report import IngestReport, PreviewPair
 from hrmbuild.pipelines.progress import Progress, SilentProgress
@@ -22,6 +25,7 @@ from hrmbuild.records.pair import Pair
 from hrmbuild.store.balance import Balance
 from hrmbuild.store.corpus import Corpus
 from hrmbuild.store.reading import StoredSource
+from hrmbuild.store.rulings import Rulings
 
 
 def ingest(
@@ -49,10 +53,12 @@ def ingest(
     """
     shown = progress or SilentProgress()
     check_names(project)
+    check_quarantine(project.config.gates)
     rules = surface_rules(project)
     templates = project_templates(project)
     found = find_files(project)
-    plan = plan_units(project, found, templates)
+    decided = read_decided(project)
+    plan = plan_units(project, found, templates, decided=decided)
     keeps_nothing = dry_run or preview > 0
     opening: AbstractContextManager[Corpus] = (
         Corpus.open_copy(project.corpus_path) if keeps_nothing else Corpus.open(project.corpus_path)
@@ -62,9 +68,11 @@ def ingest(
         dropped, redone = _update_units(corpus, plan, worker, shown)
         _update_descriptions(corpus, plan)
         corpus.replace_refused(found.refused)
+        corpus.set_rulings(Rulings(decided.refused, frozenset(decided.released)))
         corpus.settle(
             labels=project.config.labels, seed=project.config.seed, rules=rules, protected=protected_texts(project)
         )
+        corpus.record_decided(_took_effect(decided, corpus))
         corpus.record_ingest(ingest_identity(project, templates))
         balance, sources = corpus.balance(), tuple(corpus.sources())
         return IngestReport(
@@ -81,6 +89,13 @@ def ingest(
             previews=_previews(corpus, plan, sources, limit=preview) if preview else (),
             errors=_answers_of_no(project, found, balance, sources, strict=strict),
         )
+
+
+def _took_effect(decided: Decided, corpus: Corpus) -> dict[str, Any]:
+    if decided == NOTHING_DECIDED:
+        return {}
+    sources = [one.source.sha256 for one in corpus.sources()]
+    return decided.entry(sources=sources, pairs=corpus.known_pairs({*decided.refused, *decided.accepted}))
 
 
 def _update_units(

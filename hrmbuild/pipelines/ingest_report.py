@@ -95,8 +95,10 @@ class IngestReport:
             "sources": {"seen": self.seen, "read": self.read, "unchanged": self.unchanged,
                         "quarantined": len(self.quarantined)},
             "pairs": {"made": self.balance.made, "kept": self.balance.kept, "rejected": self.balance.rejected,
+                      "quarantined": self.balance.n_held,
                       "distinct": self.balance.distinct_pairs, "split_conflicts": self.balance.split_conflicts},
             "reasons": self.balance.reasons,
+            "held": self.balance.held,
             "redone": list(self.redone),
             "dropped": list(self.dropped),
             "quarantined": [{"path": path, "reason": reason} for path, reason in self.quarantined],
@@ -119,6 +121,7 @@ def _file_dict(one: StoredSource) -> dict[str, Any]:
         "path": one.source.path, "sha256": one.source.sha256, "format": one.source.format, "status": one.status,
         "reason": one.reason, "records": one.n_records, "without_pair": one.n_barren, "skipped": one.n_skipped,
         "made": one.n_made, "kept": one.n_kept, "rejected": one.n_rejected, "reasons": one.reasons,
+        "held": one.held,
     }  # fmt: skip
 
 

@@ -16,6 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from hrmbuild.audit.decisions import DECISIONS_NAME
+from hrmbuild.audit.edits import EDITS_NAME
+from hrmbuild.audit.log import LOG_NAME
 from hrmbuild.config.loading import Project
 from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import ConfigError, raise_all
@@ -240,7 +243,7 @@ def _own_files(project: Project) -> frozenset[Path]:
     """What hrmbuild itself writes or reads as settings: never a source, even under `path: .`."""
     work = project.work
     folders = (project.manifests_folder, project.runs_folder, project.packages_folder)
-    names = ("token-files", SCORINGS_NAME, f"{project.corpus_path.name}.wal")
+    names = ("token-files", SCORINGS_NAME, DECISIONS_NAME, EDITS_NAME, LOG_NAME, f"{project.corpus_path.name}.wal")
     templates = {project.config_path.parent / project.config.templates} if project.config.templates else set()
     own = {project.corpus_path, project.config_path, *folders, *templates, *(work / name for name in names)}
     return frozenset(own)

@@ -16,6 +16,7 @@ from hrmbuild.config.loading import Project
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.packaging.card import card_owner
 from hrmbuild.pairs.environment import Templates
+from hrmbuild.pipelines.decided import read_decided
 from hrmbuild.pipelines.freeze import is_frozen_as
 from hrmbuild.pipelines.identity import ingest_identity, project_templates
 from hrmbuild.pipelines.manifests import current_manifest
@@ -81,7 +82,7 @@ def ingest_stage(project: Project) -> Stage:
     """Whether the corpus holds exactly what its sources, settings and templates give."""
     templates = project_templates(project)
     found = find_files(project)
-    plan = plan_units(project, found, templates)
+    plan = plan_units(project, found, templates, decided=read_decided(project))
     if not project.corpus_path.is_file():
         return Stage("ingest", "missing", f"{_files(found.files)} to read" if found.files else "no source found")
     with Corpus.open(project.corpus_path, read_only=True) as corpus:
@@ -98,7 +99,7 @@ def _why_stale(corpus: Corpus, plan: Plan, project: Project, templates: Template
         return f"new, changed or gone: {named(sorted(changed), limit=3)}"
     told = corpus.last_ingest()
     if told and told != ingest_identity(project, templates):
-        return f"{project.config_path.name}, a template or hrmbuild itself changed"
+        return f"{project.config_path.name}, a template, what was decided or hrmbuild itself changed"
     settled = corpus.is_settled(labels=project.config.labels, seed=project.config.seed, rules=surface_rules(project))
     return None if told and settled else "the last ingest was cut off"
 

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field, replace
 
 from hrmbuild.config.project import ProjectConfig
 from hrmbuild.errors import InputError
-from hrmbuild.gates.finding import Finding, Redaction
-from hrmbuild.gates.registry import GATES
 from hrmbuild.pairs.context import CompileContext
 from hrmbuild.pairs.environment import Templates
 from hrmbuild.pairs.passages import passages
 from hrmbuild.pairs.registry import compile_record
-from hrmbuild.pairs.splits import assign
+from hrmbuild.pipelines.decided import UnitDecisions
 from hrmbuild.pipelines.declared_columns import check_declared_columns
+from hrmbuild.pipelines.gatekeeping import gate_pair
 from hrmbuild.pipelines.masking import Masker
 from hrmbuild.pipelines.source_files import FoundFile
 from hrmbuild.pipelines.units import Unit, context_settings, source_of
@@ -29,7 +28,7 @@ from hrmbuild.readers.result import ReadResult
 from hrmbuild.readers.worker import read_guarded
 from hrmbuild.records.document import Document, Record, Table
 from hrmbuild.records.locator import Locator
-from hrmbuild.records.pair import CompiledPair, Rejection, pair_id
+from hrmbuild.records.pair import CompiledPair, Rejection
 from hrmbuild.records.passage import SourcePassage
 from hrmbuild.records.source import Source
 from hrmbuild.store.connection import scratch_connection
@@ -51,9 +50,12 @@ class UnitWorker:
     notes: list[tuple[str, str]] = field(default_factory=list)
     """What readers inferred, by path: shown, not stored."""
     _shown: dict[str, tuple[Record, ...]] = field(default_factory=dict)
+    _decisions: UnitDecisions = field(default_factory=UnitDecisions)
+    """What was decided about the unit that is worked on."""
 
     def work(self, unit: Unit, writer: UnitWriter) -> None:
         """Write everything that comes of `unit`."""
+        self._decisions = unit.decisions
         readable = [done for file in unit.files if (done := self._read(file, unit, writer)) is not None]
         if unit.is_context:
             for source, result in readable:
@@ -78,6 +80,7 @@ class UnitWorker:
         """The records of a file; None after its quarantine was written."""
         format_name = UNKNOWN_FORMAT
         try:
+            _check_not_kept_out(file, unit)
             format_name = _format_of(file, unit) or UNKNOWN_FORMAT
             result = read_guarded(
                 file.path, relative=file.relative, sha256=file.sha256, source=unit.settings,
@@ -98,6 +101,7 @@ class UnitWorker:
         if file.relative not in self._shown:
             settings = context_settings(unit.settings)
             try:
+                _check_not_kept_out(file, unit)
                 chosen = choose_format(file.path, _head(file), settings)
                 result = read_guarded(
                     file.path, relative=file.relative, sha256=file.sha256, source=settings, format=chosen,
@@ -138,21 +142,9 @@ class UnitWorker:
                 writer.add_rejection(masker.rejection(compiled))
             else:
                 n_pairs += 1
-                self._gate(compiled, context, writer, masker)
+                gate_pair(compiled, context, writer, masker, decisions=self._decisions)
         assert n_pairs or n_rejections, f"{context.source.path}: a record vanished without a reason"
         return n_pairs
-
-    def _gate(self, pair: CompiledPair, context: CompileContext, writer: UnitWriter, masker: Masker) -> None:
-        for gate in GATES:
-            verdict = gate.check(pair, self.config.gates)
-            if isinstance(verdict, Finding):
-                refusal = _refusal(pair, context, verdict)
-                writer.add_rejection(masker.rejection(refusal, keeps_text=verdict.keeps_text), gate=gate.name)
-                return
-            if isinstance(verdict, Redaction):
-                pair = masker.pair(pair, verdict)
-        split, axis = assign(pair.split_keys, self.config.seed)
-        writer.add_candidate(context.source.path, pair, split=split, axis=axis)
 
     def _quarantine(self, source: Source, unit: Unit, error: InputError, writer: UnitWriter) -> None:
         detail = Masker(self.config.gates).message(_sentence(error))
@@ -163,17 +155,11 @@ class UnitWorker:
         )  # fmt: skip
 
 
-def _refusal(pair: CompiledPair, context: CompileContext, finding: Finding) -> Rejection:
-    return Rejection(
-        stage="gate",
-        code=finding.code,
-        detail=finding.detail,
-        path=context.source.path,
-        source_sha256=context.source.sha256,
-        locator=pair.occurrence.locator,
-        text=f"{pair.instruction}\n\n{pair.response}",
-        pair_id=pair_id(pair.condition, pair.instruction, pair.response),
-    )
+def _check_not_kept_out(file: FoundFile, unit: Unit) -> None:
+    """A file that was withdrawn or rejected is not opened; its bytes decide, not its name."""
+    code, reason = unit.decisions.kept_out.get(file.sha256, ("", ""))
+    if code:
+        raise InputError(code, f"it was decided that this file stays out: {reason}", where=file.relative)
 
 
 def _compiled(record: Record, context: CompileContext) -> Iterator[CompiledPair | Rejection]:

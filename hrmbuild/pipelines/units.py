@@ -11,13 +11,14 @@ code of readers, compilers and gates, the seed and the day of validity.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from hrmbuild.config.loading import Project, canonical_settings
 from hrmbuild.config.project import SourceConfig
 from hrmbuild.fingerprint import hash_value
 from hrmbuild.pairs.environment import Templates
+from hrmbuild.pipelines.decided import NOTHING_DECIDED, Decided, UnitDecisions
 from hrmbuild.pipelines.identity import compiling_code_sha256, pair_settings
 from hrmbuild.pipelines.source_files import Found, FoundFile, expand_glob
 from hrmbuild.records.source import Source
@@ -37,6 +38,8 @@ class Unit:
     declared_by: str
     context: tuple[FoundFile, ...] = ()
     """Documents that are shown before every instruction."""
+    decisions: UnitDecisions = field(default_factory=UnitDecisions)
+    """What was decided about these files and the shown ones."""
     is_context: bool = False
     """The file is only shown in pairs of other files; nothing is compiled from it."""
 
@@ -62,20 +65,26 @@ class _Shared:
 
     project: Project
     digest: str
+    decided: Decided
+
+    def decisions(self, files: Sequence[FoundFile], context: Sequence[FoundFile]) -> UnitDecisions:
+        return self.decided.for_files(file.sha256 for file in (*files, *context))
 
     def key(self, files: Sequence[FoundFile], settings: SourceConfig, context: Sequence[FoundFile], role: str) -> str:
         named = [[file.relative, file.sha256] for file in files]
         shown = [[file.relative, file.sha256] for file in context]
-        return hash_value([_KEY_VERSION, self.digest, role, named, shown, hash_value(pair_settings(settings))])
+        told = [_KEY_VERSION, self.digest, role, named, shown, hash_value(pair_settings(settings))]
+        decided = self.decisions(files, context).key()
+        return hash_value([*told, decided] if decided else told)
 
 
-def plan_units(project: Project, found: Found, templates: Templates) -> Plan:
-    """Divide the files into units.
+def plan_units(project: Project, found: Found, templates: Templates, *, decided: Decided = NOTHING_DECIDED) -> Plan:
+    """Divide the files into units; what was decided enters the keys of those that it concerns.
 
     Raises:
         ConfigError: a context path is absolute.
     """
-    shared = _Shared(project, _shared_digest(project, templates))
+    shared = _Shared(project, _shared_digest(project, templates), decided)
     units: list[Unit] = []
     declared = {file.relative for file in found.files}
     only_shown: dict[str, FoundFile] = {}
@@ -107,17 +116,20 @@ def _entry_units(
     declared_by = shared.project.declared_by(entry)
     if settings.kind == "tables":
         key = shared.key(files, settings, context, "entry")
-        return [Unit(f"tables in {settings.path}", key, tuple(files), settings, declared_by, context)]
+        told = shared.decisions(files, context)
+        return [Unit(f"tables in {settings.path}", key, tuple(files), settings, declared_by, context, told)]
     return [
-        Unit(file.relative, shared.key([file], settings, context, "file"), (file,), settings, declared_by, context)
+        Unit(file.relative, shared.key([file], settings, context, "file"), (file,), settings, declared_by, context,
+             shared.decisions([file], context))
         for file in files
-    ]
+    ]  # fmt: skip
 
 
 def _context_unit(shared: _Shared, file: FoundFile) -> Unit:
     settings = context_settings(shared.project.config.sources[file.entry])
     key = shared.key([file], settings, (), "context")
-    return Unit(file.relative, key, (file,), settings, shared.project.declared_by(file.entry), is_context=True)
+    told, declared_by = shared.decisions([file], ()), shared.project.declared_by(file.entry)
+    return Unit(file.relative, key, (file,), settings, declared_by, decisions=told, is_context=True)
 
 
 def context_settings(settings: SourceConfig) -> SourceConfig:

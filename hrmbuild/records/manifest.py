@@ -57,7 +57,9 @@ class SourceEntry(Noun):
     kept: int = Field(ge=0)
     rejected: int = Field(ge=0)
     left_out: int = Field(default=0, ge=0)
-    """Occurrences of pairs above `max_label`. made = kept + rejected + left_out."""
+    """Occurrences of pairs above `max_label`. made = kept + rejected + left_out + those quarantined."""
+    quarantined: dict[str, int] | None = None
+    """Pairs held until a decision, by code; absent: none."""
     reasons: dict[str, int] = {}
     """Rejections by code, those before a pair was made included."""
     count: Count
@@ -71,6 +73,17 @@ class Gate(Noun):
     thresholds: dict[str, str] = {}
     passed: int = Field(ge=0)
     rejected: int = Field(ge=0)
+    quarantined: int | None = Field(default=None, ge=1)
+    """Pairs that it holds until a decision; absent: none."""
+
+
+class DecisionsEntry(Noun):
+    """The decisions that the corpus was made under, without clock, person or reason: those stand in the decisions."""
+
+    sha256: Sha256
+    """Of the canonical JSON of the list of them, sorted; each is [action, digest, new texts of an edit]."""
+    counts: dict[str, int]
+    """By action; `withdrawn` and `source.rejected` count files that were kept out."""
 
 
 class TokenizerEntry(Noun):
@@ -122,6 +135,10 @@ class Manifest(Noun):
     gates: tuple[Gate, ...]
     rejections: dict[str, int]
     """By code, over all sources."""
+    quarantined: dict[str, int] | None = None
+    """Pairs held until a decision, by code, over all sources; absent: none."""
+    decisions: DecisionsEntry | None = None
+    """What persons decided about sources and pairs, as far as it took effect; absent: nothing."""
     tokenizer: TokenizerEntry
     content_roots: Roots
     """Over unsalted rows, leaves ordered by pair id."""

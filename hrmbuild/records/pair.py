@@ -126,7 +126,8 @@ def pair_id(condition: str, instruction: str, response: str) -> str:
 class Rejection(Noun):
     """Something that did not become a pair, or a pair that a gate refused: code, place and text."""
 
-    stage: Literal["read", "compile", "gate", "corpus"]
+    stage: Literal["read", "compile", "gate", "corpus", "quarantine"]
+    """`quarantine`: a gate holds the pair until a decision."""
     code: str
     """Stable reason code, e.g. `gate.control_token`."""
     detail: str

@@ -155,6 +155,12 @@ gate.secret|A key, token or password stands in the pair. Place and reason are ke
 secret where it is used, for it stood in a document; then remove it from the source.
 gate.ungrounded_date|The answer names a date that does not stand in what is shown.|Correct the source.
 gate.ungrounded_number|The answer names a number that does not stand in what is shown.|Correct the source.
+review.rejected|A person refused the pair in a review.|Nothing has to be done; who and why stand in the decisions.
+review.edited|A person wrote the pair anew: the text from before is out.|Nothing has to be done; the decision tells why.
+withdrawn|The source was withdrawn: a file with these bytes is not read.|Remove it from the sources; to take the \
+withdrawal back, record a release of the source.
+source.rejected|A person rejected the source: a file with these bytes is not read.|Remove it, or record an approval of \
+the source.
 corpus.cap|More pairs than `max_pairs` of the file; those with the smallest draws stayed.|Raise `max_pairs` to keep \
 more.
 corpus.contradiction|The same question has two answers that are in force at the same time: all of them went.|Decide \

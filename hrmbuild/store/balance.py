@@ -6,7 +6,7 @@ difference is a fault of ours and stops the program; it is never the user's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 
@@ -25,10 +25,12 @@ class FileBalance:
     barren: int
     """Records that yielded rejections only."""
     made: int
-    """Pairs made: gate_rejected + corpus_rejected + kept."""
+    """Pairs made: gate_rejected + held + corpus_rejected + kept."""
     gate_rejected: int
     corpus_rejected: int
     kept: int
+    held: int = 0
+    """Pairs that a gate holds until a decision."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ class Balance:
     split_conflicts: int
     """Pairs whose occurrences drew different sides: the one that is trained on won."""
     reasons: dict[str, int]
-    """Rejections of all stages by code, codes sorted."""
+    """Rejections of all stages by code, codes sorted; those that are held left out."""
+    held: dict[str, int] = field(default_factory=dict)
+    """Pairs held until a decision, by code, codes sorted."""
 
     @property
     def made(self) -> int:
@@ -55,6 +59,11 @@ class Balance:
         return sum(one.kept for one in self.files)
 
     @property
+    def n_held(self) -> int:
+        """Pairs held until a decision, over all files."""
+        return sum(one.held for one in self.files)
+
+    @property
     def rejected(self) -> int:
         """Pairs turned down by gates or by the corpus-level pass, over all files."""
         return sum(one.gate_rejected + one.corpus_rejected for one in self.files)
@@ -62,17 +71,20 @@ class Balance:
 
 _FILES = f"""
 SELECT s.path, s.status, s.n_records, s.n_productive, s.n_barren, s.n_made,
-       coalesce(g.n, 0), coalesce(v.n, 0), coalesce(a.n, 0)
+       coalesce(g.n, 0), coalesce(v.n, 0), coalesce(a.n, 0), coalesce(h.n, 0)
 FROM source AS s
 LEFT JOIN (SELECT path, count(*) AS n FROM rejection WHERE stage = 'gate' GROUP BY path) AS g USING (path)
+LEFT JOIN (SELECT path, count(*) AS n FROM rejection WHERE stage = 'quarantine' GROUP BY path) AS h USING (path)
 LEFT JOIN (SELECT c.path, count(*) AS n FROM verdict JOIN candidate AS c USING (unit, ordinal) GROUP BY c.path) AS v
        USING (path)
 LEFT JOIN (SELECT c.path, count(*) AS n FROM {ALIVE} GROUP BY c.path) AS a USING (path)
 ORDER BY s.path
 """
 _REASONS = """
-SELECT code, count(*) FROM (SELECT code FROM rejection UNION ALL SELECT code FROM verdict) GROUP BY code ORDER BY code
+SELECT code, count(*) FROM (SELECT code FROM rejection WHERE stage <> 'quarantine' UNION ALL SELECT code FROM verdict)
+GROUP BY code ORDER BY code
 """
+_HELD = "SELECT code, count(*) FROM rejection WHERE stage = 'quarantine' GROUP BY code ORDER BY code"
 _CONFLICTS = f"""
 SELECT count(*) FROM (SELECT c.pair_id FROM {ALIVE} GROUP BY c.pair_id HAVING count(DISTINCT c.split) > 1)
 """
@@ -88,7 +100,8 @@ def read_balance(connection: duckdb.DuckDBPyConnection) -> Balance:
     [(conflicts,)] = connection.execute(_CONFLICTS).fetchall()
     _check(files)
     assert alive == pairs == distinct, f"{alive} pairs have a kept occurrence, {pairs} rows stand, {distinct} differ"
-    return Balance(files, pairs, conflicts, dict(connection.execute(_REASONS).fetchall()))
+    reasons, held = (dict(connection.execute(query).fetchall()) for query in (_REASONS, _HELD))
+    return Balance(files, pairs, conflicts, reasons, held)
 
 
 def _check(files: tuple[FileBalance, ...]) -> None:
@@ -96,4 +109,6 @@ def _check(files: tuple[FileBalance, ...]) -> None:
     assert len(paths) == len(set(paths)), "a file stands in the corpus twice"
     for one in files:
         assert one.records == one.productive + one.barren, f"{one.path}: records are lost: {one}"
-        assert one.made == one.gate_rejected + one.corpus_rejected + one.kept, f"{one.path}: pairs are lost: {one}"
+        assert one.made == one.gate_rejected + one.held + one.corpus_rejected + one.kept, (
+            f"{one.path}: pairs are lost: {one}"
+        )

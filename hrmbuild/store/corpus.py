@@ -21,16 +21,19 @@ from hrmbuild.records.passage import LabelledPassage
 from hrmbuild.records.source import Source
 from hrmbuild.store import reading, salts
 from hrmbuild.store.balance import Balance, read_balance
+from hrmbuild.store.choosing import choose_ids
 from hrmbuild.store.connection import corpus_connection, memory_copy
 from hrmbuild.store.leaves import ComparedLeaves, compare_leaves
 from hrmbuild.store.migrations import check_schema, migrate
 from hrmbuild.store.reading import Refused, StoredRejection, StoredSkip, StoredSource
+from hrmbuild.store.rulings import Rulings
 from hrmbuild.store.settle import settle
 from hrmbuild.store.surface import SurfaceRules
 from hrmbuild.store.writer import UNIT_TABLES, UnitWriter, insert_rows, source_json
 
 NO_RULES = SurfaceRules()
 """Likeness of words is not looked at."""
+_RULINGS, _DECIDED = "rulings", "decided"
 _NO_KEY = ""
 """Key of a unit that must be worked on again."""
 _FETCH_IDS = 4096
@@ -152,7 +155,8 @@ class Corpus:
         if self._state("settled") == wanted:
             return False
         with self._transaction():
-            settle(self._connection, labels=labels, seed=seed, rules=rules, protected=protected)
+            ruled = self.rulings()
+            settle(self._connection, labels=labels, seed=seed, rules=rules, protected=protected, rulings=ruled)
             self._set_state("settled", wanted)
         return True
 
@@ -166,7 +170,38 @@ class Corpus:
             "SELECT path, max_pairs FROM source WHERE max_pairs IS NOT NULL ORDER BY path"
         ).fetchall()
         told = {name: str(value) for name, value in sorted(vars(rules).items()) if value is not None}
-        return hash_value([_SETTLE_VERSION, units, [list(cap) for cap in caps], list(labels), seed, told])
+        ruled = [self._state(_RULINGS)] if self._state(_RULINGS) else []
+        return hash_value([_SETTLE_VERSION, units, [list(cap) for cap in caps], list(labels), seed, told, *ruled])
+
+    # --- decisions --------------------
+
+    def set_rulings(self, rulings: Rulings) -> None:
+        """What persons decided, for the next corpus-level pass; nothing is written where it is the same."""
+        told = rulings.as_json()
+        if (self._state(_RULINGS) or "") != told:
+            with self._transaction():
+                self._set_state(_RULINGS, told)
+
+    def rulings(self) -> Rulings:
+        """What was set last."""
+        return Rulings.from_json(self._state(_RULINGS) or "")
+
+    def record_decided(self, told: dict[str, Any]) -> None:
+        """Remember which decisions took effect (empty: none)."""
+        if self.decided() != told:
+            with self._transaction():
+                self._set_state(_DECIDED, canonical_json(told).decode())
+
+    def decided(self) -> dict[str, Any]:
+        """Which decisions took effect, as the last complete ingest recorded it."""
+        return json.loads(self._state(_DECIDED) or "{}")
+
+    def known_pairs(self, ids: Iterable[str]) -> set[str]:
+        """Those of some pairs that compilers made and gates let through."""
+        rows = self._connection.execute(
+            "SELECT DISTINCT pair_id FROM candidate WHERE list_contains(?::VARCHAR[], pair_id)", [sorted(ids)]
+        ).fetchall()
+        return {pair for (pair,) in rows}
 
     def record_freeze(self, content_root: str, max_label: str | None) -> None:
         """Remember that the settled corpus, with labels up to `max_label`, has this content root."""
@@ -230,6 +265,12 @@ class Corpus:
         """Ids of all kept pairs, sorted."""
         return [key for (key,) in self._connection.execute("SELECT id FROM pair ORDER BY id").fetchall()]
 
+    def choose_ids(
+        self, *, split: str | None = None, kind: str | None = None, source: str | None = None
+    ) -> Sequence[tuple[str, str]]:
+        """Id and label of the kept pairs of a split, a kind (or the beginning of one), a source (or a pattern)."""
+        return choose_ids(self._connection, split=split, kind=kind, source=source)
+
     def occurrences_by_label(self) -> dict[str, dict[str, int]]:
         """Kept occurrences of each file by the label of their pair."""
         return reading.read_occurrences_by_label(self._connection)
@@ -258,9 +299,9 @@ class Corpus:
         """Everything that was turned down, of all stages, sorted by path, stage and place."""
         return reading.read_rejections(self._connection)
 
-    def rejections_by_gate(self) -> dict[str, int]:
-        """Pairs that each gate and each step of the corpus-level pass refused, by its name."""
-        return reading.read_rejections_by_gate(self._connection)
+    def rejections_by_gate(self, *, held: bool = False) -> dict[str, int]:
+        """Pairs that each gate and each step of the corpus-level pass refused (or holds), by its name."""
+        return reading.read_rejections_by_gate(self._connection, held=held)
 
     def balance(self) -> Balance:
         """The balance sheet, from stored rows."""

@@ -60,11 +60,13 @@ class StoredSource:
     """Records that yielded rejections only."""
     n_skipped: int
     n_made: int
-    """Pairs that compilers made: kept + rejected."""
+    """Pairs that compilers made: kept + rejected + held."""
     n_kept: int
     n_rejected: int
     reasons: dict[str, int]
     """Rejections by code, those before a pair was made included."""
+    held: dict[str, int]
+    """Pairs held until a decision, by code."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def read_sources(connection: duckdb.DuckDBPyConnection) -> list[StoredSource]:
     """Files with their counts, sorted by path."""
     kept = dict(connection.execute(f"SELECT c.path, count(*) FROM {ALIVE} GROUP BY c.path").fetchall())
     skipped = dict(connection.execute("SELECT path, count(*) FROM skip GROUP BY path").fetchall())
-    reasons = reasons_by_path(connection)
+    reasons, held = reasons_by_path(connection), reasons_by_path(connection, held=True)
     rows = connection.execute(
         "SELECT meta, unit, status, reason, n_records, n_barren, n_made FROM source ORDER BY path"
     ).fetchall()
@@ -174,7 +176,8 @@ def read_sources(connection: duckdb.DuckDBPyConnection) -> list[StoredSource]:
         found.append(
             StoredSource(
                 source, unit, status, reason, n_records, n_barren, skipped.get(source.path, 0), n_made, n_kept,
-                n_made - n_kept, reasons.get(source.path, {}),
+                n_made - n_kept - sum(held.get(source.path, {}).values()), reasons.get(source.path, {}),
+                held.get(source.path, {}),
             )
         )  # fmt: skip
     return found
@@ -185,15 +188,17 @@ SELECT stage, code, detail, path, source_sha256, locator, text, pair_id, gate, u
 UNION ALL
 SELECT 'corpus', v.code, v.detail, c.path, s.sha256, json_extract(c.occurrence, '$.locator')::VARCHAR,
        c.instruction || chr(10) || chr(10) || c.response, c.pair_id,
-       replace(v.code, 'corpus.', 'corpus_'), c.unit, c.ordinal
+       CASE WHEN v.code LIKE 'review.%' THEN 'review' ELSE replace(v.code, 'corpus.', 'corpus_') END, c.unit, c.ordinal
 FROM verdict AS v JOIN candidate AS c USING (unit, ordinal) JOIN source AS s ON s.path = c.path
 """
 
 
-def reasons_by_path(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
-    """Rejections by file and code, codes sorted."""
+def reasons_by_path(connection: duckdb.DuckDBPyConnection, *, held: bool = False) -> dict[str, dict[str, int]]:
+    """Rejections by file and code, codes sorted; or what is held until a decision."""
     rows = connection.execute(
-        f"SELECT path, code, count(*) FROM ({_ALL_REJECTIONS}) GROUP BY path, code ORDER BY path, code"
+        f"""SELECT path, code, count(*) FROM ({_ALL_REJECTIONS}) WHERE (stage = 'quarantine') = ?
+            GROUP BY path, code ORDER BY path, code""",
+        [held],
     ).fetchall()
     found: dict[str, dict[str, int]] = {}
     for path, code, n in rows:
@@ -201,10 +206,12 @@ def reasons_by_path(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str
     return found
 
 
-def read_rejections_by_gate(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def read_rejections_by_gate(connection: duckdb.DuckDBPyConnection, *, held: bool = False) -> dict[str, int]:
     """See `Corpus.rejections_by_gate`."""
     rows = connection.execute(
-        f"SELECT gate, count(*) FROM ({_ALL_REJECTIONS}) WHERE gate IS NOT NULL GROUP BY gate ORDER BY gate"
+        f"""SELECT gate, count(*) FROM ({_ALL_REJECTIONS}) WHERE gate IS NOT NULL AND (stage = 'quarantine') = ?
+            GROUP BY gate ORDER BY gate""",
+        [held],
     ).fetchall()
     return dict(rows)
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 
 import duckdb
 
+from hrmbuild.store.rulings import Rulings, let_released, prepare
 from hrmbuild.store.surface import SurfaceRules, reject_alike
 
 ALIVE = "candidate AS c ANTI JOIN verdict AS v ON c.unit = v.unit AND c.ordinal = v.ordinal"
@@ -26,11 +27,11 @@ _PLAIN = "rtrim(trim(regexp_replace(lower({column}), '\\s+', ' ', 'g')), '.')"
 _CONTRADICTIONS = """
 INSERT INTO verdict
 WITH plain AS (
-    SELECT unit, ordinal, condition,
+    SELECT c.unit, c.ordinal, condition,
            coalesce(valid_from, '0000') AS first_day, coalesce(valid_until, '9999') AS last_day,
            CASE WHEN derivation = 'imported' THEN {instruction} ELSE instruction END AS instruction,
            CASE WHEN derivation = 'imported' THEN {response} ELSE response END AS response
-    FROM candidate
+    FROM {alive}
 ), answered AS (
     SELECT * FROM plain
     WHERE (condition, instruction) IN (
@@ -43,7 +44,7 @@ FROM answered AS one
 SEMI JOIN answered AS other
   ON one.condition = other.condition AND one.instruction = other.instruction AND one.response <> other.response
  AND one.first_day <= other.last_day AND other.first_day <= one.last_day
-""".format(instruction=_PLAIN.format(column="instruction"), response=_PLAIN.format(column="response"))
+""".format(instruction=_PLAIN.format(column="instruction"), response=_PLAIN.format(column="response"), alive=ALIVE)
 
 _CAPS = f"""
 INSERT INTO verdict
@@ -86,6 +87,7 @@ def settle(
     seed: int,
     rules: SurfaceRules,
     protected: Iterable[str],
+    rulings: Rulings,
 ) -> None:
     """Do the pass inside the caller's transaction.
 
@@ -93,10 +95,14 @@ def settle(
         labels: from lowest to highest.
         rules: what counts as likeness of words.
         protected: the texts of the evaluation sets that `rules` names.
+        rulings: what persons decided.
     """
     connection.execute("DELETE FROM verdict")
     connection.execute("DELETE FROM pair")
+    prepare(connection, rulings)
     connection.execute(_CONTRADICTIONS)
+    let_released(connection)
     reject_alike(connection, rules, protected)
     connection.execute(_CAPS, [str(seed)])
+    let_released(connection)
     connection.execute(_PAIRS, [list(labels)])

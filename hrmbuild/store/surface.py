@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import duckdb
 import polars as pl
 
+from hrmbuild.store.rulings import let_released
+
 
 @dataclass(frozen=True)
 class SurfaceRules:
@@ -147,6 +149,13 @@ SELECT DISTINCT pair_id FROM run SEMI JOIN wanted USING (gram) ORDER BY 1
 """
 
 
+_TAKE_OUT = """
+DELETE FROM surface WHERE pair_id IN (SELECT unnest(?::VARCHAR[])) AND pair_id NOT IN (
+    SELECT pair_id FROM candidate AS c ANTI JOIN verdict AS v ON c.unit = v.unit AND c.ordinal = v.ordinal)
+"""
+"""What is gone leaks nothing; a near duplicate that somebody released does."""
+
+
 def reject_alike(connection: duckdb.DuckDBPyConnection, rules: SurfaceRules, protected: Iterable[str]) -> None:
     """Write the verdicts of the pass; contradictions are out already."""
     if rules.protected and rules.leak_words:
@@ -161,7 +170,8 @@ def reject_alike(connection: duckdb.DuckDBPyConnection, rules: SurfaceRules, pro
         connection.execute("DROP TABLE gram")
         gone = superfluous(edges)
         _reject(connection, gone, "corpus.near_duplicate", "another pair says nearly the same in nearly the same words")
-        connection.execute("DELETE FROM surface WHERE pair_id IN (SELECT unnest(?::VARCHAR[]))", [gone])
+        let_released(connection)
+        connection.execute(_TAKE_OUT, [gone])
     if rules.leak_words is not None:
         found = connection.execute(_LEAKS, {"n": rules.leak_words, "common": rules.leak_common}).fetchall()
         _reject(connection, [one for (one,) in found], "corpus.leak",

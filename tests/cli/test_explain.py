@@ -14,7 +14,10 @@ from hrmbuild.records.reasons import REASONS
 
 PACKAGE = Path(hrmbuild.__file__).parent
 _CODE = re.compile(r"[\"'`]((?:read|compile|gate|corpus)\.[a-z_]+)[\"'`]")
-_BUILT = {"gate.empty_instruction", "gate.empty_response", "gate.instruction_too_long", "gate.response_too_long"}
+_BUILT = {
+    "gate.empty_instruction", "gate.empty_response", "gate.instruction_too_long", "gate.response_too_long",
+    "review.edited", "review.rejected", "source.rejected", "withdrawn",
+}  # fmt: skip
 _NO_REASON = {"corpus.duckdb"}
 
 
