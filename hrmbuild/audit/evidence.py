@@ -34,7 +34,12 @@ HELD = "quarantine"
 """Stage of a pair that a gate holds until a decision."""
 PAIRS_NAME, REJECTIONS_NAME, SALTS_NAME = "pairs.parquet", "rejections.parquet", "salts.parquet"
 TOKENIZER_NAME, SCHEMA_NAME, CHECK_NAME = "tokenizer.json", "row.schema.json", "check.py"
-EVIDENCE_NAMES = (CHECK_NAME, PAIRS_NAME, REJECTIONS_NAME, SCHEMA_NAME, SALTS_NAME, TOKENIZER_NAME)
+LEAVES_NAME, CHUNKS_NAME, CHECK_PROOF_NAME = "leaves.bin", "chunks.json", "check_proof.py"
+"""What inclusion proofs need (`audit.proofs`); absent in the first packs."""
+EVIDENCE_NAMES = (
+    CHECK_NAME, CHECK_PROOF_NAME, CHUNKS_NAME, LEAVES_NAME, PAIRS_NAME, REJECTIONS_NAME, SCHEMA_NAME, SALTS_NAME,
+    TOKENIZER_NAME,
+)  # fmt: skip
 """Every file of the pack, which the manifest lists with its hash."""
 ROW_GROUP_ROWS = 65_536
 READ_ROWS = 4096
@@ -151,6 +156,50 @@ def read_leaves(folder: Path) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(
         pa.schema([_PAIRS.field(name) for name in columns]), _batches(folder / PAIRS_NAME, _PAIRS, columns=columns)
     )
+
+
+def read_salted_leaves(folder: Path, split: Split) -> Iterator[str]:
+    """Column `salted_leaf` of a split, in the order of the rows.
+
+    Raises:
+        InputError: `evidence.unreadable`.
+    """
+    for values in _read(folder / PAIRS_NAME, _PAIRS, split=split, columns=("split", "salted_leaf")):
+        if values["split"] == split:
+            yield values["salted_leaf"]
+
+
+def find_places(folder: Path, column: str, prefix: str) -> Iterator[tuple[int, int]]:
+    """Row group and place in it of each row whose `id` or `salted_leaf` begins so.
+
+    Raises:
+        InputError: `evidence.unreadable`.
+    """
+    path = folder / PAIRS_NAME
+    with _readable(path), pq.ParquetFile(path) as file:
+        at = file.schema_arrow.get_field_index(column)
+        for group in range(file.num_row_groups):
+            bounds = file.metadata.row_group(group).column(at).statistics
+            if bounds is not None and bounds.has_min_max and not bounds.min[: len(prefix)] <= prefix <= bounds.max:
+                continue
+            values = file.read_row_group(group, columns=[column])[column]
+            begins = pc.starts_with(values, prefix)
+            yield from ((group, place) for place in pc.indices_nonzero(begins).to_pylist())
+
+
+def row_at(folder: Path, group: int, place: int) -> EvidenceRow:
+    """One row of `pairs.parquet`.
+
+    Raises:
+        InputError: `evidence.unreadable`.
+    """
+    path = folder / PAIRS_NAME
+    with _readable(path), pq.ParquetFile(path, pre_buffer=False) as file:
+        for batch in file.iter_batches(READ_ROWS, row_groups=[group]):
+            if place < batch.num_rows:
+                return EvidenceRow(**batch.slice(place, 1).to_pylist()[0])
+            place -= batch.num_rows
+    raise _unreadable(path, f"row group {group} is shorter than it says")
 
 
 def read_rejections(folder: Path) -> Iterator[EvidenceRejection]:
@@ -281,3 +330,8 @@ def _unreadable(path: Path, told: str) -> InputError:
 def checker_source() -> bytes:
     """The stand-alone checker that goes into the pack as `check.py`."""
     return Path(__file__).with_name("standalone_check.py").read_bytes()
+
+
+def proof_checker_source() -> bytes:
+    """The stand-alone checker of proofs that goes into the pack as `check_proof.py`."""
+    return Path(__file__).with_name("standalone_check_proof.py").read_bytes()

@@ -37,7 +37,11 @@ class SplitLeaves:
 
     def salted_root(self) -> bytes:
         """Over salted leaves, ordered by leaf."""
-        return merkle.root(sorted(pieces(self.salted)))
+        return merkle.root(list(pieces(self.sorted_salted())))
+
+    def sorted_salted(self) -> bytes:
+        """The salted leaves in their order, one after the other."""
+        return b"".join(sorted(pieces(self.salted)))
 
 
 @dataclass

@@ -14,6 +14,7 @@ from hrmbuild.audit.checks import Check, named
 from hrmbuild.audit.manifest import DIGEST_NAME, MANIFEST_NAME, NOTHING, SIGNATURE_NAME
 from hrmbuild.audit.pack_recount import label_check, recount_checks
 from hrmbuild.audit.pack_rows import PackContents
+from hrmbuild.audit.proofs import leaves_check
 from hrmbuild.audit.rows import content_root
 from hrmbuild.errors import InputError
 from hrmbuild.files import entries_of
@@ -29,6 +30,8 @@ def check_pack(folder: Path, manifest: Manifest, pack: PackContents) -> Iterator
     yield from _file_checks(folder, manifest)
     yield _rows_check(pack)
     yield from _root_checks(manifest, pack)
+    leaves = leaves_check(folder, manifest, pack.leaves)
+    yield from [leaves] if leaves is not None else []
     yield from _count_checks(manifest, pack)
     yield _balance_check(manifest)
     yield _rejections_check(folder, manifest)

@@ -51,6 +51,13 @@ def problems(folder: pathlib.Path, told: dict) -> list:
         wrong += [] if roots[s].hex() == told["content_roots"][s] else [f"the content root of {s} differs"]
         wrong += [] if root(sorted(salted[s])).hex() == told["roots"][s] else [f"the salted root of {s} differs"]
         wrong += [] if len(plain[s]) == told["splits"][s]["pairs"] else [f"the number of pairs in {s} differs"]
+    if "leaves.bin" in told["evidence"]:
+        leaves, step = {s: sorted(salted[s]) for s in SPLITS}, 65536
+        chunks = {s: [root(leaves[s][i : i + step]).hex() for i in range(0, len(leaves[s]), step)] for s in SPLITS}
+        same = (folder / "leaves.bin").read_bytes() == b"".join(b"".join(leaves[s]) for s in SPLITS)
+        wrong += [] if same else ["leaves.bin holds other leaves"]
+        same = json.loads((folder / "chunks.json").read_bytes())["chunks"] == chunks
+        wrong += [] if same else ["chunks.json holds other roots"]
     whole = sha(b"\x02" + b"".join(roots[s] for s in SPLITS)).hex()
     return wrong + ([] if whole == told["content_root"] else ["content_root differs"])
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hrmbuild.cli import audit_drawer
 from hrmbuild.cli.options import ConfigOption, WorkOption, project_of
 from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit
 
@@ -18,6 +19,7 @@ def register(app: typer.Typer) -> None:
     """Add this group."""
     group = typer.Typer(help="The auditor's drawer.", no_args_is_help=True, rich_markup_mode=None)
     group.command("replay", short_help="Train some steps of a run again and compare.")(replay)
+    audit_drawer.register(group)
     app.add_typer(group, name="audit")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from hrmbuild.audit import evidence, merkle
 from hrmbuild.audit.evidence import EvidenceRejection, EvidenceRow
 from hrmbuild.audit.manifest import Counts, Tally, counted_row
+from hrmbuild.audit.proofs import write_leaves
 from hrmbuild.audit.rows import Leaf, leaf_of
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import canonical_json
@@ -65,6 +66,13 @@ class Pack:
         """Pairs and tokens under every heading."""
         return self.tally.counts()
 
+    def sorted_leaves(self) -> dict[Split, bytes]:
+        """The salted leaves of each split, sorted, one after the other."""
+        found: dict[Split, list[bytes]] = {split: [] for split in SPLITS}
+        for leaf in self.leaves:
+            found[leaf.split].append(leaf.salted or b"")
+        return {split: b"".join(sorted(leaves)) for split, leaves in found.items()}
+
     def highest_label(self, labels: tuple[str, ...]) -> str:
         """The strictest label of any row."""
         return max(self.labels, key=labels.index)
@@ -102,6 +110,7 @@ def write_rows(
     pack = Pack()
     evidence.write_pairs(folder / evidence.PAIRS_NAME, _evidence_rows(selection, pack, tokenizer, salts, progress))
     evidence.write_salts(folder / evidence.SALTS_NAME, pack.salts)
+    write_leaves(folder, pack.sorted_leaves())
     return pack
 
 
@@ -151,3 +160,4 @@ def write_fixed_files(folder: Path) -> None:
     """Write the row's schema and the stand-alone checker."""
     (folder / evidence.SCHEMA_NAME).write_bytes(row_schema_bytes())
     (folder / evidence.CHECK_NAME).write_bytes(evidence.checker_source())
+    (folder / evidence.CHECK_PROOF_NAME).write_bytes(evidence.proof_checker_source())

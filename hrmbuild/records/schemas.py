@@ -21,6 +21,7 @@ from hrmbuild.records.log import LogEntry
 from hrmbuild.records.manifest import Manifest
 from hrmbuild.records.package import PackageManifest, Probe
 from hrmbuild.records.pair import Pair
+from hrmbuild.records.proof import Proof
 from hrmbuild.records.question import ValidatorQuestion
 from hrmbuild.records.ruleset import RuleSet
 from hrmbuild.records.token_files import TokenFiles
@@ -34,6 +35,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "manifest.json": Manifest,
     "package.json": PackageManifest,
     "probe.json": Probe,
+    "proof.json": Proof,
     "row.json": Pair,
     "question.json": ValidatorQuestion,
     "ruleset.json": RuleSet,

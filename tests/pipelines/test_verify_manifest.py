@@ -136,12 +136,12 @@ def no_json(rows: list[dict[str, object]]) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (change_response, {"rows", "content_roots", "content_root", "roots", "counts"}),
+        (change_response, {"rows", "content_roots", "content_root", "roots", "leaves", "counts"}),
         (swap_rows, {"rows"}),
-        (drop_row, {"content_roots", "content_root", "roots", "counts"}),
-        (repeat_row, {"rows", "content_roots", "content_root", "roots", "counts"}),
-        (space_in_row, {"rows", "content_roots", "content_root", "roots", "counts"}),
-        (no_json, {"rows", "content_roots", "content_root", "roots", "counts"}),
+        (drop_row, {"content_roots", "content_root", "roots", "leaves", "counts"}),
+        (repeat_row, {"rows", "content_roots", "content_root", "roots", "leaves", "counts"}),
+        (space_in_row, {"rows", "content_roots", "content_root", "roots", "leaves", "counts"}),
+        (no_json, {"rows", "content_roots", "content_root", "roots", "leaves", "counts"}),
         (more_tokens, {"counts", "token counts"}),
     ],
 )

@@ -1,0 +1,36 @@
+"""Does this row stand in that corpus? Run: python check_proof.py PROOF.json [manifest.json]. Needs Python 3.9 only."""
+
+import hashlib
+import json
+import pathlib
+import sys
+
+
+def sha(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def main(proof: dict, manifest: bytes) -> str:
+    here, index, width = bytes.fromhex(proof["leaf"]), proof["index"], proof["n_leaves"]
+    if "row" in proof and sha(b"\x00" + bytes.fromhex(proof["salt"]) + proof["row"].encode()) != here:
+        return "NOT SHOWN: the row and the salt give another leaf"
+    path = [bytes.fromhex(one) for one in proof["path"]]
+    while width > 1 and 0 <= index < width:
+        if index ^ 1 < width:
+            other = path.pop(0) if path else b""
+            here = sha(b"\x01" + other + here if index % 2 else b"\x01" + here + other)
+        index, width = index // 2, (width + 1) // 2
+    if path or (index, width) != (0, 1) or here.hex() != proof["root"]:
+        return "NOT SHOWN: the path does not lead from the leaf to the root"
+    if manifest and (sha(manifest).hex(), json.loads(manifest)["roots"][proof["split"]],
+                     json.loads(manifest)["splits"][proof["split"]]["pairs"]) != (
+                         proof["manifest_sha256"], proof["root"], proof["n_leaves"]):  # fmt: skip
+        return "NOT SHOWN: this is not the manifest that the proof names"
+    return f"shown: leaf {proof['leaf']} is row {proof['index']} of the {proof['split']} root {proof['root']}"
+
+
+if __name__ == "__main__":
+    files = [pathlib.Path(name).read_bytes() for name in sys.argv[1:]] + [b""]
+    told = main(json.loads(files[0]), files[1])
+    print(told)
+    sys.exit(told.startswith("NOT"))

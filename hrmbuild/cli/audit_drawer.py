@@ -1,0 +1,63 @@
+"""`audit prove`, `audit trace`, `audit export`: one pair out of many, and where it comes from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hrmbuild.cli.options import ConfigOption, WorkOption, project_of
+from hrmbuild.cli.output import JsonFlag, emit
+from hrmbuild.config.loading import Project, find_config
+from hrmbuild.errors import UsageError
+
+ManifestOption = Annotated[
+    Path | None, typer.Option("--manifest", metavar="M", help="A manifest's folder; default: the current one.")
+]
+ShowLabelOption = Annotated[
+    str | None, typer.Option("--show-label", metavar="L", help="Show texts up to this label; default: the lowest.")
+]
+RoleOption = Annotated[str | None, typer.Option("--role", metavar="R", help="Show what this role may read.")]
+
+
+def register(group: typer.Typer) -> None:
+    """Add these commands to the group."""
+    group.command("prove", short_help="Prove that a pair stands in a manifest; check such a proof.")(prove)
+
+
+def _project(config: Path | None, work: Path | None) -> Project | None:
+    has_project = config is not None or work is not None or find_config(Path.cwd()) is not None
+    return project_of(config, None, work) if has_project else None
+
+
+def prove(
+    pair: Annotated[str | None, typer.Argument(metavar="PAIR", help="Its id, its salted leaf, or six digits.")] = None,
+    check: Annotated[Path | None, typer.Option("--check", metavar="FILE", help="Check this proof.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the proof here.")] = None,
+    with_row: Annotated[bool, typer.Option("--with-row", help="Put the row and its salt into it.")] = False,
+    manifest: ManifestOption = None,
+    show_label: ShowLabelOption = None,
+    role: RoleOption = None,
+    config: ConfigOption = None,
+    work: WorkOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Print a proof that a pair stands in a manifest, as JSON; or check one."""
+    from hrmbuild.pipelines.audit_prove import check_proof, prove_pair
+
+    if (pair is None) == (check is None):
+        raise UsageError("usage.arguments", "name a pair, or a proof with --check", where="hrmbuild audit prove",
+                         fix="see: hrmbuild audit prove --help")  # fmt: skip
+    project = _project(config, work)
+    if check is not None:
+        found = check_proof(project, check, manifest=manifest)
+        emit(found, [f"{'ok  ' if found.ok else 'FAIL'}  {found.detail}", f"      leaf {found.proof.leaf}",
+                     f"      root {found.proof.root} ({found.proof.split})"], as_json=as_json)  # fmt: skip
+        raise typer.Exit(0 if found.ok else 1)
+    made = prove_pair(
+        project, pair or "", manifest=manifest, with_row=with_row, show_label=show_label, role=role, out=out
+    )
+    lines = [f"proof         {out}"] if out is not None else [json.dumps(made.as_dict(), ensure_ascii=False)]
+    emit(made, lines, as_json=as_json)
