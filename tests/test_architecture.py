@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "hrmbuild"
 FOUNDATION = {"errors", "fingerprint", "files", "assets", "__init__"}
 NOUNS = FOUNDATION | {"records", "config"}
-HEAVY = {"torch", "duckdb", "polars", "accelerate", "transformers", "cryptography"}
+HEAVY = {"torch", "duckdb", "polars", "accelerate", "transformers", "cryptography", "starlette"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -33,11 +33,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": NOUNS | {"shards", "model", "tokens", "training"},
     "inference": NOUNS | {"shards", "model", "tokens", "inference"},
     "retrieval": NOUNS | {"retrieval"},
+    "review": NOUNS | {"review"},
     "evaluation": NOUNS | {"inference", "model", "tokens", "audit", "evaluation"},
     "packaging": NOUNS | {"inference", "model", "tokens", "audit", "packaging"},
     "pipelines": NOUNS
     | {"readers", "pairs", "gates", "tokens", "audit", "store", "model", "training", "inference", "evaluation"}
-    | {"packaging", "pipelines", "retrieval", "shards"},
+    | {"packaging", "pipelines", "retrieval", "review", "shards"},
     "cli": NOUNS | {"pipelines", "cli"},
     "__main__": {"cli"},
 }
@@ -55,6 +56,8 @@ LIBRARIES: dict[str, set[str]] = {
     "tensorboard": {"training"},
     "mlflow": {"training"},
     "wandb": {"training"},
+    "starlette": {"review"},
+    "uvicorn": {"review"},
 }
 
 STAND_ALONE = "standalone_check.py"

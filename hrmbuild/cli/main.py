@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from hrmbuild import __version__
-from hrmbuild.cli import ask, audit, corpus, evaluate, explain, keys, model, plan, project, serve, status
+from hrmbuild.cli import ask, audit, corpus, evaluate, explain, keys, model, plan, project, review, serve, status
 from hrmbuild.cli.output import print_json, write_every_letter
 from hrmbuild.errors import HrmbuildError, UsageError
 
@@ -39,6 +39,7 @@ ask.register(app)
 serve.register(app)
 evaluate.register(app)
 plan.register(app)
+review.register(app)
 status.register(app)
 explain.register(app)
 

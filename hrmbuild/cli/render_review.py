@@ -1,0 +1,23 @@
+"""The end of a review as lines for a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hrmbuild.pipelines.review import ReviewReport
+
+
+def review_lines(report: ReviewReport) -> list[str]:
+    """What stands decided, what is left, and what to do now."""
+    lines = [f"decisions     {report.decisions:,}: {report.accepted:,} pairs accepted, {report.rejected:,} rejected, "
+             f"{report.edited:,} edited"]  # fmt: skip
+    lines += [
+        f"left          {report.left:,} pairs" + (f"; {report.before:,} were decided before" if report.before else "")
+    ]
+    lines += [f"reviewer      {report.reviewer}" + ("" if report.signed_by else " (not signed: --key signs)")]
+    if not report.left and not report.decisions:
+        lines += ["every pair of this draw is decided: take a larger --n or another --nonce"]
+    if report.rejected or report.edited:
+        lines += ["hrmbuild ingest leaves out what was rejected and takes the edited texts"]
+    return lines
