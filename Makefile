@@ -11,7 +11,7 @@ PAIRS ?= 10000000
 CODE := hrmbuild tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-generate bench-serve bench-data bench-arch bench-package chaos bundle wheel gpu-smoke clean
+.PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-generate bench-serve bench-data bench-arch bench-corpus bench-package bench-verify chaos bundle wheel gpu-smoke clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -80,8 +80,14 @@ bench-data: install ## encoding beside the tokenizers library alone, and memory 
 bench-arch: install ## HRM, Transformer and TRM at matched FLOPs on the example rules (half an hour, resumable)
 	$(BIN)/python tests/benchmarks/bench_arch.py
 
+bench-corpus: install ## what variants, wordings, absent twins and cross-kind pairs are worth: one removed at a time (resumable)
+	$(BIN)/python tests/benchmarks/bench_corpus.py
+
 bench-package: install ## a package of 2.4 GB (XL, drawn weights): made, signed, verified, within 6 GB (10 GB of disk, minutes)
 	$(BIN)/python tests/benchmarks/bench_package.py
+
+bench-verify: install ## verify a million pairs on two cores, prove one of them, name two alterations (2 GB of disk, minutes)
+	$(BIN)/python tests/benchmarks/bench_verify.py
 
 chaos: install ## kills at random moments, full disks (minutes)
 	$(BIN)/python -m pytest -m chaos

@@ -16,17 +16,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from resumable import Trainings
 
 from hrmbuild.audit.evidence import read_rows
 from hrmbuild.config.flops import flops_per_token, n_parameters
@@ -53,7 +51,6 @@ from hrmbuild.training.schedules import backprop_depth
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORK = REPOSITORY / "build" / "bench-arch"
-RESULTS = WORK / "results.jsonl"
 ARCHES: tuple[Arch, ...] = ("hrm", "transformer", "trm")
 PRESET, BATCH_TOKENS, POINTS, MOST_SECONDS = "nano", 2_048, 4, 150
 PAIRS_PER_AXIS, KIND = 100, "rules.outcome"
@@ -181,37 +178,6 @@ def key(corpus: Corpus, arch: Arch, *, seed: int, steps: int) -> dict[str, Any]:
     return {"arch": arch, "seed": seed, "steps": steps, "batch_tokens": BATCH_TOKENS, "content_root": root}
 
 
-def finished(wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Lines of the trainings that are wanted and done."""
-    lines = [json.loads(line) for line in RESULTS.read_text("utf-8").splitlines()] if RESULTS.is_file() else []
-    return [line for line in lines if any(one.items() <= line.items() for one in wanted)]
-
-
-def run_missing(wanted: list[dict[str, Any]], options: argparse.Namespace) -> None:
-    """One process a training, `--jobs` at a time; each line is on disk before it is reported."""
-    done = finished(wanted)
-    missing = [one for one in wanted if not any(one.items() <= line.items() for line in done)]
-    print(f"{len(done)} of {len(wanted)} trainings are done", flush=True)
-
-    def one_process(one: dict[str, Any]) -> dict[str, Any]:
-        command = [sys.executable, __file__, "--one", json.dumps(one), "--threads", str(options.threads)]
-        environment = os.environ | {"OMP_NUM_THREADS": str(options.threads)}
-        printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout
-        return json.loads(printed.splitlines()[-1])
-
-    with ThreadPoolExecutor(options.jobs) as pool:
-        for future in as_completed([pool.submit(one_process, one) for one in missing]):
-            line = future.result()
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, sort_keys=True) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            late = f", over {MOST_SECONDS} s" if line["train_s"] > MOST_SECONDS else ""
-            spent = f"{line['train_s']:.0f} s ({line['cpu_s']:.0f} CPU-seconds)"
-            told = f"{line['arch']} seed {line['seed']}: {spent}{late}, loss {line['loss']:.3f}"
-            print(f"{told}, exact {line['points'][-1]['exact']}", flush=True)
-
-
 def table(lines: list[dict[str, Any]], floor: dict[str, float]) -> str:
     """Exact match at each point, mean over seeds and its range, as a Markdown table."""
     axes = sorted(floor)
@@ -281,8 +247,9 @@ def main() -> None:
         print(f"{arch}: {steps[arch]:,} steps of {BATCH_TOKENS:,} tokens = {spent / 1e12:.2f} TFLOP, "
               f"{n_parameters(corpus.model(arch)):,} weights")  # fmt: skip
     wanted = [key(corpus, arch, seed=seed, steps=steps[arch]) for seed in range(options.seeds) for arch in ARCHES]
-    run_missing(wanted, options)
-    lines, pairs = finished(wanted), scenarios(corpus)
+    trainings = Trainings(__file__, WORK / "results.jsonl", options.jobs, options.threads, MOST_SECONDS)
+    trainings.run_missing(wanted, told=_told)
+    lines, pairs = trainings.finished(wanted), scenarios(corpus)
     usual = majority(pairs_of(read_rows(corpus.frozen.folder, "train")))
     floor = shares(pairs, [usual(pair) == pair.answer.value for pair in pairs])
     report = table(lines, floor)
@@ -292,6 +259,10 @@ def main() -> None:
     last = {arch: _mean_at_end([line for line in lines if line["arch"] == arch]) for arch in ARCHES}
     print(json.dumps({"exact": last, "tflop": round(budget / 1e12, 2), "seeds": options.seeds, "preset": PRESET,
                       "most_train_s": max(line["train_s"] for line in lines)}))  # fmt: skip
+
+
+def _told(line: dict[str, Any]) -> str:
+    return f"{line['arch']} seed {line['seed']}, loss {line['loss']:.3f}, exact {line['points'][-1]['exact']}"
 
 
 def _mean_at_end(lines: list[dict[str, Any]]) -> dict[str, float]:
