@@ -77,7 +77,7 @@ def _rows(record: Table, context: CompileContext) -> Iterator[SourcePassage]:
     columns = tuple(column for column in described if column.role in _SHOWN_ROLES)
     first = record.locator.row_from or 1
     for row in range(min(record.n_rows, TABLE_ROWS)) if columns else ():
-        names, cells = View(record.name, columns, (row,)).text().split("\n", 1)
+        names, cells = View(record.name, columns, (row,)).text.split("\n", 1)
         place = record.locator.model_copy(update={"row_from": first + row, "row_to": first + row})
         yield _passage(record, order=row, title=f"Table {record.name}", heading=names, text=cells, locator=place)
 

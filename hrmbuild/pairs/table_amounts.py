@@ -7,12 +7,23 @@ sense for the drawn rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from hrmbuild.pairs.table_ask import Ask, Build, Columns, Draws, ratio_sql, text_literal
+from hrmbuild.pairs.table_ask import Ask, Build, Columns, Draws, ratio, ratio_sql, text_literal
 from hrmbuild.pairs.table_columns import ColumnProfile
 from hrmbuild.pairs.table_names import sql_name
 from hrmbuild.pairs.table_view import View, show
+
+_AGGREGATES: dict[str, Callable[[list[Decimal]], Decimal]] = {
+    "sum": lambda values: sum(values, Decimal(0)),
+    "min": min,
+    "max": max,
+}
+
+
+def _sum_of(number: ColumnProfile, rows: Iterable[int]) -> Decimal:
+    return sum((number.number_at(row) for row in rows), Decimal(0))
 
 
 def aggregate(function: str, word: str) -> Build:
@@ -20,7 +31,8 @@ def aggregate(function: str, word: str) -> Build:
         (number,) = columns
         sql = f"SELECT {function}({number.sql_name}) FROM {sql_name(view.table)}"
         ground = f"{word} of {number.name} over {len(view.rows)} rows."
-        return Ask(sql, {"number": number.name}, unit=number.unit, decimals=number.decimals, ground=ground)
+        found = (_AGGREGATES[function](view.numbers(number)),)
+        return Ask(sql, {"number": number.name}, found, unit=number.unit, decimals=number.decimals, ground=ground)
 
     return build
 
@@ -31,6 +43,7 @@ def sum_where(view: View, columns: Columns, draws: Draws) -> Ask | None:
     return Ask(
         f"SELECT sum({number.sql_name}) FROM {sql_name(view.table)} WHERE {group.sql_name} = {text_literal(value)}",
         {"group": group.name, "value": value, "number": number.name},
+        (_sum_of(number, view.rows_with(group, value)),),
         unit=number.unit,
         decimals=number.decimals,
         ground=f"Sum of {number.name} with {group.name} {value}.",
@@ -43,6 +56,7 @@ def spread(view: View, columns: Columns, draws: Draws) -> Ask | None:
     return Ask(
         f"SELECT max({n}) - min({n}) FROM {sql_name(view.table)}",
         {"number": number.name},
+        (max(view.numbers(number)) - min(view.numbers(number)),),
         unit=number.unit,
         decimals=number.decimals,
         ground=f"Highest {number.name} less the lowest.",
@@ -67,6 +81,7 @@ def mean(view: View, columns: Columns, draws: Draws) -> Ask | None:
     return Ask(
         f"SELECT {ratio_sql(_integer(number.sql_name, number), below, decimals)} FROM {sql_name(view.table)}",
         {"number": number.name, "decimals": decimals},
+        (ratio(_sum_of(number, view.rows), Decimal(len(view.rows)), decimals),),
         unit=number.unit,
         decimals=decimals,
         ground=f"Mean of {number.name} over {len(view.rows)} rows.",
@@ -83,6 +98,7 @@ def share_of_sum(view: View, columns: Columns, draws: Draws) -> Ask | None:
     return Ask(
         f"SELECT {ratio_sql(above, below, 2)} FROM {sql_name(view.table)}",
         {"group": group.name, "value": value, "number": number.name, "decimals": 2},
+        (ratio(_sum_of(number, view.rows_with(group, value)) * 100, _sum_of(number, view.rows), 2),),
         unit="percent",
         decimals=2,
         ground=f"Share of {number.name} with {group.name} {value}.",
@@ -102,6 +118,7 @@ def difference(view: View, columns: Columns, draws: Draws) -> Ask | None:
     return Ask(
         f"SELECT {_of_row(view, key, number, high)} - {_of_row(view, key, number, low)}",
         {"key": key.name, "number": number.name, "high": key.values[high], "low": key.values[low]},
+        (number.number_at(high) - number.number_at(low),),
         unit=number.unit,
         decimals=number.decimals,
         ground=f"{show(number.values[high], number)} less {show(number.values[low], number)}.",
@@ -114,9 +131,11 @@ def compare(view: View, columns: Columns, draws: Draws) -> Ask | None:
     if number.values[first] == number.values[second]:
         return None
     a, b = show(number.values[first], number), show(number.values[second], number)
+    is_more = number.number_at(first) > number.number_at(second)
     return Ask(
         f"SELECT {_of_row(view, key, number, first)} > {_of_row(view, key, number, second)}",
         {"key": key.name, "number": number.name, "first": key.values[first], "second": key.values[second]},
+        (is_more,),
         answer="boolean",
         ground=f"{a} against {b}.",
     )
@@ -130,6 +149,7 @@ def days_between(view: View, columns: Columns, draws: Draws) -> Ask | None:
     return Ask(
         f"SELECT {_of_row(view, key, day, second)} - {_of_row(view, key, day, first)}",
         {"key": key.name, "day": day.name, "first": key.values[first], "second": key.values[second]},
+        ((day.day_at(second) - day.day_at(first)).days,),
         unit="days",
         ground=f"From {day.values[first]} to {day.values[second]}.",
     )
@@ -138,25 +158,31 @@ def days_between(view: View, columns: Columns, draws: Draws) -> Ask | None:
 def second_highest(view: View, columns: Columns, draws: Draws) -> Ask | None:
     (number,) = columns
     n, table = number.sql_name, sql_name(view.table)
+    first, second, *_ = sorted(view.numbers(number), reverse=True)
     return Ask(
         f"SELECT {n} FROM {table} ORDER BY {n} DESC LIMIT 1 OFFSET 1",
         {"number": number.name},
+        (second,),
         unit=number.unit,
         decimals=number.decimals,
         ground=f"Second in {number.name}.",
         only_if=f"SELECT count(*) FROM {table} WHERE {n} = (SELECT max({n}) FROM {table})",
+        is_clear=second < first,
     )
 
 
 def top_three(view: View, columns: Columns, draws: Draws) -> Ask | None:
     (number,) = columns
     n, table = number.sql_name, sql_name(view.table)
+    values = view.numbers(number)
     return Ask(
         f"SELECT {n} FROM {table} ORDER BY {n} DESC LIMIT 3",
         {"number": number.name},
+        tuple(sorted(values, reverse=True)[:3]),
         answer="text",
         decimals=number.decimals,
         only_if=f"SELECT count(*) = count(DISTINCT {n}) FROM {table}",
+        is_clear=len(set(values)) == len(values),
     )
 
 
@@ -164,7 +190,8 @@ def sorted_values(view: View, columns: Columns, draws: Draws) -> Ask | None:
     (number,) = columns
     n = number.sql_name
     sql = f"SELECT {n} FROM {sql_name(view.table)} ORDER BY {n}"
-    return Ask(sql, {"number": number.name}, answer="text", decimals=number.decimals)
+    found = tuple(sorted(view.numbers(number)))
+    return Ask(sql, {"number": number.name}, found, answer="text", decimals=number.decimals)
 
 
 def extreme_group(order: str, word: str) -> Build:
@@ -172,12 +199,16 @@ def extreme_group(order: str, word: str) -> Build:
         group, number = columns
         n, table = number.sql_name, sql_name(view.table)
         function = "max" if order == "DESC" else "min"
+        best = _AGGREGATES[function](view.numbers(number))
+        rows = view.rows_with(number, best)
         return Ask(
             f"SELECT {group.sql_name} FROM {table} ORDER BY {n} {order} LIMIT 1",
             {"group": group.name, "number": number.name},
+            (group.values[rows[0]],),
             answer="text",
             ground=f"{word} {number.name}.",
             only_if=f"SELECT count(*) FROM {table} WHERE {n} = (SELECT {function}({n}) FROM {table})",
+            is_clear=len(rows) == 1,
         )
 
     return build
@@ -188,7 +219,7 @@ def sum_difference(view: View, columns: Columns, draws: Draws) -> Ask | None:
     values = sorted({str(value) for value in view.values(group)})
     if len(values) != 2:
         return None
-    sums = {v: sum(number.number_at(r) for r in view.rows if group.values[r] == v) for v in values}
+    sums = {value: _sum_of(number, view.rows_with(group, value)) for value in values}
     low, high = sorted(values, key=lambda value: sums[value])
     if sums[low] == sums[high]:
         return None
@@ -196,6 +227,7 @@ def sum_difference(view: View, columns: Columns, draws: Draws) -> Ask | None:
     return Ask(
         f"SELECT {part}{text_literal(high)}) - {part}{text_literal(low)})",
         {"group": group.name, "number": number.name, "high": high, "low": low},
+        (sums[high] - sums[low],),
         unit=number.unit,
         decimals=number.decimals,
         ground=f"Sum of {number.name} for {high} less {low}.",

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal
 
 from hrmbuild.config.project import SourceConfig
@@ -52,9 +54,9 @@ _UNIT_SUFFIX = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ColumnProfile:
-    """A column with its parsed cells."""
+    """A column with its parsed cells; equal by identity, since to compare cells would cost more than a draw."""
 
     name: str
     """As in the file; questions use it as it stands."""
@@ -88,7 +90,17 @@ class ColumnProfile:
         assert isinstance(value, dt.date)
         return value
 
-    @property
+    @cached_property
+    def empty_rows(self) -> frozenset[int]:
+        """Rows whose cell is empty."""
+        return frozenset(row for row, value in enumerate(self.values) if value is None)
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The different values as texts."""
+        return frozenset(str(value) for value in self.values if value is not None)
+
+    @cached_property
     def distinct(self) -> int:
         """Number of different values."""
         return len({value for value in self.values if value is not None})
@@ -96,7 +108,7 @@ class ColumnProfile:
     def describe(self) -> str:
         """`amount_eur number EUR`, `status: open, settled`: as a schema shows it."""
         if self.role == "category":
-            return f"{self.name}: {', '.join(sorted({str(v) for v in self.values if v is not None}))}"
+            return f"{self.name}: {', '.join(sorted(self.words))}"
         if self.role == "foreign_key":
             return f"{self.name} -> {self.references}"
         shown = {"number": "number", "date": "date", "key": "key"}.get(self.role, "text")
@@ -113,8 +125,24 @@ def describe_columns(table: Table, settings: SourceConfig, siblings: Sequence[Ta
     Raises:
         ConfigError: `columns` or `references` of the source name something else than a known role.
     """
+    return tuple(_with_reference(column, table, settings, siblings) for column in _profiles(table, settings))
+
+
+_KNOWN: dict[int, tuple[SourceConfig, tuple[ColumnProfile, ...]]] = {}
+"""By the identity of a table, as long as it lives: every table of an entry looks at all others for keys, and to parse
+all cells of all tables for each of them took most of the time where tables are many."""
+
+
+def _profiles(table: Table, settings: SourceConfig) -> tuple[ColumnProfile, ...]:
+    """The columns that may be asked about, before references."""
+    known = _KNOWN.get(id(table))
+    if known is not None and known[0] is settings:
+        return known[1]
     columns = tuple(_profile(column, table, settings) for column in table.columns if _is_askable(column, table))
-    return tuple(_with_reference(column, table, settings, siblings) for column in columns)
+    if known is None:
+        weakref.finalize(table, _KNOWN.pop, id(table), None)
+    _KNOWN[id(table)] = (settings, columns)
+    return columns
 
 
 def _is_askable(column: Column, table: Table) -> bool:
@@ -257,13 +285,11 @@ def _inferred_reference(
     column: ColumnProfile, table: Table, settings: SourceConfig, siblings: Sequence[Table]
 ) -> str | None:
     """The one key of the same name in another table that holds all of this column's values."""
-    values = {str(value) for value in column.values if value is not None}
-    found = []
+    values, found = column.words, []
     for other in sorted(siblings, key=lambda t: t.name):
         if other.name == table.name:
             continue
-        for candidate in other.columns:
-            if candidate.name == column.name and _profile(candidate, other, settings).role == "key":
-                known = {cell.strip() for cell in candidate.cells if cell}
-                found += [f"{other.name}.{candidate.name}"] if values and values <= known else []
+        for candidate in _profiles(other, settings):
+            if candidate.name == column.name and candidate.role == "key" and values and values <= candidate.words:
+                found.append(f"{other.name}.{candidate.name}")
     return found[0] if len(found) == 1 else None

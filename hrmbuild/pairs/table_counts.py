@@ -6,7 +6,10 @@ not an ambiguous question, it is none.
 
 from __future__ import annotations
 
-from hrmbuild.pairs.table_ask import AnswerType, Ask, Build, Columns, Draws, ratio_sql, text_literal
+from collections import Counter
+from decimal import Decimal
+
+from hrmbuild.pairs.table_ask import AnswerType, Ask, Build, Columns, Draws, ratio, ratio_sql, text_literal
 from hrmbuild.pairs.table_names import sql_name
 from hrmbuild.pairs.table_view import View, show
 
@@ -18,6 +21,7 @@ def lookup(view: View, columns: Columns, draws: Draws) -> Ask | None:
     return Ask(
         f"SELECT {asked.sql_name} FROM {sql_name(view.table)} WHERE {key.sql_name} = {text_literal(key.values[row])}",
         {"column": asked.name, "key": key.name, "row": key.values[row]},
+        tuple(asked.values[other] for other in view.rows_with(key, key.values[row])),
         answer=kinds.get(asked.role, "text"),
         unit=asked.unit,
         decimals=asked.decimals,
@@ -25,15 +29,16 @@ def lookup(view: View, columns: Columns, draws: Draws) -> Ask | None:
     )
 
 
-def count_ask(condition: str, view: View, ground: str, **values: object) -> Ask:
-    return Ask(f"SELECT count(*) FROM {sql_name(view.table)} WHERE {condition}", values, ground=ground)
+def count_ask(condition: str, view: View, n_rows: int, ground: str, /, **values: object) -> Ask:
+    return Ask(f"SELECT count(*) FROM {sql_name(view.table)} WHERE {condition}", values, (n_rows,), ground=ground)
 
 
 def count_where(view: View, columns: Columns, draws: Draws) -> Ask | None:
     (group,) = columns
     value = draws.value(view, group, "value")
     condition = f"{group.sql_name} = {text_literal(value)}"
-    return count_ask(condition, view, f"Rows with {group.name} {value}.", group=group.name, value=value)
+    n_rows = len(view.rows_with(group, value))
+    return count_ask(condition, view, n_rows, f"Rows with {group.name} {value}.", group=group.name, value=value)
 
 
 def count_above(view: View, columns: Columns, draws: Draws) -> Ask | None:
@@ -49,7 +54,9 @@ def _count_compared(view: View, columns: Columns, draws: Draws, sign: str, word:
     value = draws.value(view, number, "value")
     shown = show(value, number)
     ground = f"Rows with {number.name} {word} {shown}."
-    return count_ask(f"{number.sql_name} {sign} {shown}", view, ground, number=number.name, value=shown)
+    limit = Decimal(shown)
+    n_rows = sum(n > limit if sign == ">" else n < limit for n in view.numbers(number))
+    return count_ask(f"{number.sql_name} {sign} {shown}", view, n_rows, ground, number=number.name, value=shown)
 
 
 def count_between(view: View, columns: Columns, draws: Draws) -> Ask | None:
@@ -59,7 +66,8 @@ def count_between(view: View, columns: Columns, draws: Draws) -> Ask | None:
         return None
     a, b = show(low, number), show(high, number)
     ground = f"Rows with {number.name} from {a} to {b}."
-    return count_ask(f"{number.sql_name} BETWEEN {a} AND {b}", view, ground, number=number.name, low=a, high=b)
+    n_rows = sum(low <= n <= high for n in view.numbers(number))
+    return count_ask(f"{number.sql_name} BETWEEN {a} AND {b}", view, n_rows, ground, number=number.name, low=a, high=b)
 
 
 def count_both(view: View, columns: Columns, draws: Draws) -> Ask | None:
@@ -67,18 +75,21 @@ def count_both(view: View, columns: Columns, draws: Draws) -> Ask | None:
     value, limit = draws.value(view, group, "value"), show(draws.value(view, number, "limit"), number)
     condition = f"{group.sql_name} = {text_literal(value)} AND {number.sql_name} > {limit}"
     ground = f"Rows with {group.name} {value} and {number.name} above {limit}."
-    return count_ask(condition, view, ground, group=group.name, value=value, number=number.name, limit=limit)
+    n_rows = sum(number.number_at(row) > Decimal(limit) for row in view.rows_with(group, value))
+    return count_ask(condition, view, n_rows, ground, group=group.name, value=value, number=number.name, limit=limit)
 
 
 def count_empty(view: View, columns: Columns, draws: Draws) -> Ask | None:
     (column,) = columns
-    return count_ask(f"{column.sql_name} IS NULL", view, f"Rows without {column.name}.", column=column.name)
+    n_rows = len(view.rows_with(column, None))
+    return count_ask(f"{column.sql_name} IS NULL", view, n_rows, f"Rows without {column.name}.", column=column.name)
 
 
 def count_distinct(view: View, columns: Columns, draws: Draws) -> Ask | None:
     (group,) = columns
     sql = f"SELECT count(DISTINCT {group.sql_name}) FROM {sql_name(view.table)}"
-    return Ask(sql, {"group": group.name}, ground=f"Different values of {group.name}.")
+    found = (len(set(view.values(group))),)
+    return Ask(sql, {"group": group.name}, found, ground=f"Different values of {group.name}.")
 
 
 def share_where(view: View, columns: Columns, draws: Draws) -> Ask | None:
@@ -88,6 +99,7 @@ def share_where(view: View, columns: Columns, draws: Draws) -> Ask | None:
     return Ask(
         f"SELECT {ratio_sql(counted, 'count(*)', 2)} FROM {sql_name(view.table)}",
         {"group": group.name, "value": value, "decimals": 2},
+        (ratio(Decimal(len(view.rows_with(group, value)) * 100), Decimal(len(view.rows)), 2),),
         unit="percent",
         decimals=2,
         ground=f"Share of rows with {group.name} {value}.",
@@ -102,6 +114,7 @@ def list_where(view: View, columns: Columns, draws: Draws) -> Ask | None:
     return Ask(
         f"SELECT {n} FROM {sql_name(view.table)} {where} ORDER BY {n}",
         {"group": group.name, "value": value, "number": number.name},
+        tuple(sorted(number.number_at(row) for row in view.rows_with(group, value))),
         answer="text",
         decimals=number.decimals,
     )
@@ -111,7 +124,8 @@ def extreme_day(function: str, word: str) -> Build:
     def build(view: View, columns: Columns, draws: Draws) -> Ask | None:
         (day,) = columns
         sql = f"SELECT {function}({day.sql_name}) FROM {sql_name(view.table)}"
-        return Ask(sql, {"day": day.name}, answer="date", ground=f"{word} of {len(view.rows)} rows.")
+        found = sorted(day.day_at(row) for row in view.rows)[0 if function == "min" else -1]
+        return Ask(sql, {"day": day.name}, (found,), answer="date", ground=f"{word} of {len(view.rows)} rows.")
 
     return build
 
@@ -120,12 +134,15 @@ def most_common(view: View, columns: Columns, draws: Draws) -> Ask | None:
     (group,) = columns
     g, table = group.sql_name, sql_name(view.table)
     counts = f'(SELECT count(*) AS "n rows" FROM {table} GROUP BY {g})'
+    (first, n_first), *others = Counter(view.values(group)).most_common()
     return Ask(
         f"SELECT {g} FROM {table} GROUP BY {g} ORDER BY count(*) DESC LIMIT 1",
         {"group": group.name},
+        (first,),
         answer="text",
         ground=f"Most rows by {group.name}.",
         only_if=f'SELECT count(*) FROM {counts} WHERE "n rows" = (SELECT max("n rows") FROM {counts})',
+        is_clear=all(n < n_first for _, n in others),
     )
 
 
@@ -133,4 +150,6 @@ def above_mean(view: View, columns: Columns, draws: Draws) -> Ask | None:
     (number,) = columns
     n, table = number.sql_name, sql_name(view.table)
     condition = f"{n} * (SELECT count(*) FROM {table}) > (SELECT sum({n}) FROM {table})"
-    return count_ask(condition, view, f"Rows above the mean of {number.name}.", number=number.name)
+    values = view.numbers(number)
+    n_rows = sum(value * len(values) > sum(values) for value in values)
+    return count_ask(condition, view, n_rows, f"Rows above the mean of {number.name}.", number=number.name)

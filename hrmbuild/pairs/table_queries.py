@@ -23,6 +23,8 @@ from hrmbuild.records.document import Table
 from hrmbuild.records.pair import Answer, Rejection
 
 _MOST_ANSWERS = 10
+_BATCH = 50
+"""Statements that are planned together."""
 _MOST_COLUMNS = 9
 """A schema of more columns would leave no room for a second table."""
 
@@ -78,8 +80,11 @@ def query_drafts(
         by_kind.setdefault(statements[sql].kind, []).append(sql)
     for schema in _used_schemas(statements):
         _load(schema, connection)
-    for sql in _taking_turns(by_kind, n_pairs):
-        yield _draft(record, statements[sql], context, connection)
+    asked = [statements[sql] for sql in _taking_turns(by_kind, n_pairs)]
+    for start in range(0, len(asked), _BATCH):
+        batch = asked[start : start + _BATCH]
+        for statement, result in zip(batch, _results(batch, connection), strict=True):
+            yield _draft(record, statement, context, result)
 
 
 def _used_schemas(statements: dict[str, Statement]) -> list[Schema]:
@@ -103,12 +108,23 @@ def _load(schema: Schema, connection: SqlConnection) -> None:
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {schema.name} AS SELECT {parts}", cells)
 
 
+def _results(batch: Sequence[Statement], connection: SqlConnection) -> list[list[str | None]]:
+    """What each statement finds, as texts; nothing for one whose `only_if` does not hold. All run in one go: to plan
+    them one by one takes most of the time."""
+    asked = [(2 * number, statement.sql) for number, statement in enumerate(batch)]
+    asked += [(2 * number + 1, statement.only_if) for number, statement in enumerate(batch) if statement.only_if]
+    parts = (f"(SELECT {place}, CAST(found AS VARCHAR) FROM ({sql}) AS one(found))" for place, sql in asked)
+    found: dict[int, list[str | None]] = {}
+    for place, value in connection.execute(" UNION ALL ".join(parts)).fetchall():
+        found.setdefault(place, []).append(value)
+    clear = (found.get(2 * number + 1, ["1"]) == ["1"] for number in range(len(batch)))
+    return [found.get(2 * number, []) if is_clear else [] for number, is_clear in enumerate(clear)]
+
+
 def _draft(
-    record: Table, statement: Statement, context: CompileContext, connection: SqlConnection
+    record: Table, statement: Statement, context: CompileContext, found: Sequence[str | None]
 ) -> Draft | Rejection:
-    tied = statement.only_if and connection.execute(statement.only_if).fetchall()[0][0] != 1
-    found = [row[0] for row in connection.execute(statement.sql).fetchall()]
-    if tied or not 1 <= len(found) <= _MOST_ANSWERS or any(value is None for value in found):
+    if not 1 <= len(found) <= _MOST_ANSWERS or any(value is None for value in found):
         return rejection(
             context,
             code="compile.ambiguous",
@@ -135,7 +151,7 @@ def _draft(
 
 
 def _values(column: ColumnProfile) -> list[str]:
-    return sorted({str(value) for value in column.values if value is not None})
+    return sorted(column.words)
 
 
 def _single(own: Schema) -> Iterator[Statement]:

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 
 from hrmbuild.fingerprint import draw_below
 from hrmbuild.pairs.table_columns import ColumnProfile, Value
@@ -27,6 +28,7 @@ class View:
     columns: tuple[ColumnProfile, ...]
     rows: tuple[int, ...]
 
+    @cached_property
     def text(self) -> str:
         """A header line and one line a row, cells apart by ` | `; an empty cell is `-`."""
         lines = [" | ".join(column.name for column in self.columns)]
@@ -36,6 +38,14 @@ class View:
     def values(self, column: ColumnProfile) -> list[Value]:
         """The shown cells of a column."""
         return [column.values[row] for row in self.rows]
+
+    def numbers(self, column: ColumnProfile) -> list[Decimal]:
+        """The shown cells of a number, all of them filled."""
+        return [column.number_at(row) for row in self.rows]
+
+    def rows_with(self, column: ColumnProfile, value: Value) -> list[int]:
+        """The shown rows with this value, or without one."""
+        return [row for row in self.rows if column.values[row] == value]
 
     def cte(self) -> str:
         """`WITH claims(a, b) AS (VALUES (...), ...)`: the shown rows as SQL."""
@@ -73,7 +83,7 @@ def fit_rows(view_rows: Sequence[int], columns: tuple[ColumnProfile, ...], *, ta
     rows = tuple(view_rows)
     while len(rows) >= 3:
         view = View(table, columns, rows)
-        if len(view.text().encode()) <= room:
+        if len(view.text.encode()) <= room:
             return view
         rows = rows[:-1]
     return None

@@ -1,19 +1,22 @@
 """Tables -> pairs: *read* questions about shown rows, *query* questions about the whole, each answered by SQL.
 
 Owns the turn of the kinds, the draw of columns and rows, and what makes a question ambiguous. SQL runs on a connection
-that is handed in; the answer of a *read* pair comes from a query that holds exactly the rows that are shown.
+that is handed in. A *read* pair records a query that holds exactly the rows that are shown; what it finds is computed
+in exact decimals, and a drawn share of the questions run their query too, which must agree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import draw_below, draw_fraction, draw_one
-from hrmbuild.pairs.context import CompileContext, SqlConnection
+from hrmbuild.pairs.context import CompileContext
 from hrmbuild.pairs.draft import INSTRUCTION_BYTES, Draft, Piece, draft_pairs, rejection
 from hrmbuild.pairs.spans import Quote
+from hrmbuild.pairs.table_agreement import check_agreement
 from hrmbuild.pairs.table_ask import Ask, Draws, Kind
 from hrmbuild.pairs.table_columns import ColumnProfile, describe_columns
 from hrmbuild.pairs.table_kinds import KINDS
@@ -31,6 +34,9 @@ needed everywhere."""
 _VIEW_BYTES = INSTRUCTION_BYTES - 260
 """Room for the shown rows beside question and title."""
 _MOST_ANSWERS = 10
+CHECKED_EACH = 50
+"""One in so many *read* questions, drawn, runs its SQL while it is compiled: to plan a statement costs a hundred times
+what its answer does. Tests run all of them."""
 
 
 def compile_table(record: Table, context: CompileContext) -> Iterator[CompiledPair | Rejection]:
@@ -60,11 +66,12 @@ def _read(
     """Kinds take turns until the pairs are made or two rounds of turns bring nothing new."""
     kinds = [kind for kind in KINDS if all(_of_role(columns, role) for role in kind.needs) and _possible(kind, columns)]
     seen: set[tuple[str, ...]] = set()
+    reader = _Reader(record, columns, context)
     n_made = turn = last = 0
     while kinds and record.n_rows >= 3 and n_made < n_pairs and turn - last <= 2 * len(kinds):
         kind = kinds[turn % len(kinds)]
         turn += 1
-        draft = _draft(record, columns, kind, context, turn)
+        draft = reader.draft(kind, turn)
         if draft is None or (not isinstance(draft, Rejection) and draft.content in seen):
             continue
         last = turn
@@ -84,82 +91,97 @@ def _of_role(columns: tuple[ColumnProfile, ...], role: str) -> list[ColumnProfil
 
 
 def _possible(kind: Kind, columns: tuple[ColumnProfile, ...]) -> bool:
-    return not kind.needs_empty or any(None in column.values for column in _of_role(columns, "number"))
+    return not kind.needs_empty or any(column.empty_rows for column in _of_role(columns, "number"))
 
 
-def _draft(
-    record: Table, columns: tuple[ColumnProfile, ...], kind: Kind, context: CompileContext, turn: int
-) -> Draft | Rejection | None:
-    draws = Draws(context.seed, f"{record.source_sha256}:{record.name}:{kind.name}:{turn}")
-    needed = tuple(_draw_column(columns, kind, role, draws) for role in kind.needs)
-    view = _draw_view(record, columns, kind, needed, draws)
-    if view is None:
-        return None
-    ask = kind.build(view, needed, draws)
-    return None if ask is None else _answered(record, context, view, kind, ask)
+@dataclass(frozen=True)
+class _Reader:
+    """Draws *read* questions of one table."""
+
+    record: Table
+    columns: tuple[ColumnProfile, ...]
+    context: CompileContext
+    _filled: dict[tuple[str, ...], Sequence[int]] = field(default_factory=dict)
+    """Rows without a gap, by names of columns."""
+
+    def draft(self, kind: Kind, turn: int) -> Draft | Rejection | None:
+        """A drawn question of a kind; None where it makes no sense for the drawn rows."""
+        record = self.record
+        draws = Draws(self.context.seed, f"{record.source_sha256}:{record.name}:{kind.name}:{turn}")
+        needed = tuple(self._draw_column(kind, role, draws) for role in kind.needs)
+        view = self._draw_view(kind, needed, draws)
+        ask = None if view is None else kind.build(view, needed, draws)
+        return None if view is None or ask is None else self._answered(view, needed, kind, ask, draws)
+
+    def _draw_column(self, kind: Kind, role: str, draws: Draws) -> ColumnProfile:
+        options = _of_role(self.columns, role)
+        if kind.needs_empty:
+            options = [column for column in options if column.empty_rows]
+        return draw_one(options, "table", draws.seed, f"{draws.key}:column {role}")
+
+    def _draw_view(self, kind: Kind, needed: tuple[ColumnProfile, ...], draws: Draws) -> View | None:
+        """Four to eight rows with the needed columns, the key, and now and then one column that does not matter."""
+        columns = self.columns
+        shown = {*needed, *_of_role(columns, "key")[:1]}
+        others = [c for c in columns if c.role in ("number", "category", "date") and c not in shown]
+        if others and draw_fraction("table", draws.seed, f"{draws.key}:more") < 0.5:
+            shown.add(draw_one(others, "table", draws.seed, f"{draws.key}:other"))
+        wanted = 4 + draw_below(5, "table", draws.seed, f"{draws.key}:rows")
+        rows = draw_rows(self._usable_rows(needed, kind), wanted, draws.seed, draws.key)
+        ordered = tuple(column for column in columns if column in shown)
+        return fit_rows(rows, ordered, table=self.record.name, room=_VIEW_BYTES)
+
+    def _usable_rows(self, needed: tuple[ColumnProfile, ...], kind: Kind) -> Sequence[int]:
+        """All rows, or those whose needed cells are filled: a question over a gap would be ambiguous."""
+        n_rows = self.record.n_rows
+        gaps = [column for column in needed if column.empty_rows]
+        if kind.needs_empty or not gaps:
+            return range(n_rows)
+        names = tuple(sorted(column.name for column in gaps))
+        if names not in self._filled:
+            empty = frozenset[int]().union(*(column.empty_rows for column in gaps))
+            self._filled[names] = [row for row in range(n_rows) if row not in empty]
+        return self._filled[names]
+
+    def _answered(
+        self, view: View, needed: tuple[ColumnProfile, ...], kind: Kind, ask: Ask, draws: Draws
+    ) -> Draft | Rejection:
+        record, found = self.record, ask.found
+        if any(len(set(view.values(key))) < len(view.rows) for key in _of_role(needed, "key")):
+            return _ambiguous(record, self.context, view, f"two rows have the key by which '{kind.name}' asks", ask.sql)
+        if draws.below(CHECKED_EACH, "checked") == 0:
+            assert self.context.connection is not None
+            check_agreement(ask, view, self.context.connection)
+        if not ask.is_clear:
+            return _ambiguous(
+                record, self.context, view, f"two rows share the place that '{kind.name}' asks for", ask.sql
+            )
+        if not found or len(found) > _MOST_ANSWERS or any(value is None for value in found):
+            return _ambiguous(record, self.context, view, f"'{kind.name}' has no answer or too many here", ask.sql)
+        return _read_draft(record, view, kind, ask)
 
 
-def _draw_column(columns: tuple[ColumnProfile, ...], kind: Kind, role: str, draws: Draws) -> ColumnProfile:
-    options = _of_role(columns, role)
-    if kind.needs_empty:
-        options = [column for column in options if None in column.values]
-    return draw_one(options, "table", draws.seed, f"{draws.key}:column {role}")
-
-
-def _draw_view(
-    record: Table, columns: tuple[ColumnProfile, ...], kind: Kind, needed: tuple[ColumnProfile, ...], draws: Draws
-) -> View | None:
-    """Four to eight rows with the needed columns, the key, and now and then one column that does not matter."""
-    shown = set(needed) | set(_of_role(columns, "key")[:1])
-    others = [c for c in columns if c.role in ("number", "category", "date") and c not in shown]
-    if others and draw_fraction("table", draws.seed, f"{draws.key}:more") < 0.5:
-        shown.add(draw_one(others, "table", draws.seed, f"{draws.key}:other"))
-    wanted = 4 + draw_below(5, "table", draws.seed, f"{draws.key}:rows")
-    rows = draw_rows(_usable_rows(record, needed, kind), wanted, draws.seed, draws.key)
-    ordered = tuple(column for column in columns if column in shown)
-    return fit_rows(rows, ordered, table=record.name, room=_VIEW_BYTES)
-
-
-def _usable_rows(record: Table, needed: tuple[ColumnProfile, ...], kind: Kind) -> Sequence[int]:
-    """All rows, or those whose needed cells are filled: a question over a gap would be ambiguous."""
-    if kind.needs_empty or not any(None in column.values for column in needed):
-        return range(record.n_rows)
-    return [row for row in range(record.n_rows) if all(column.values[row] is not None for column in needed)]
-
-
-def _answered(record: Table, context: CompileContext, view: View, kind: Kind, ask: Ask) -> Draft | Rejection:
-    connection = context.connection
-    assert connection is not None
-    if ask.only_if and not _holds(connection, f"{view.cte()} {ask.only_if}"):
-        return _ambiguous(record, context, view, f"two rows share the place that '{kind.name}' asks for", ask.sql)
-    query = f"{view.cte()} {ask.sql}"
-    found = [row[0] for row in connection.execute(query).fetchall()]
-    if not found or len(found) > _MOST_ANSWERS or any(value is None for value in found):
-        return _ambiguous(record, context, view, f"'{kind.name}' has no answer or too many here", ask.sql)
-    answer, said = _typed(found, ask)
+def _read_draft(record: Table, view: View, kind: Kind, ask: Ask) -> Draft:
+    answer, said = _typed(ask)
     return Draft(
         kind=f"tables.{kind.name}",
         values={**ask.values, "table": view.table},
         title=f"Table {view.table}",
-        needed=(Piece(0, view.text()),),
+        needed=(Piece(0, view.text),),
         distractors=(),
         answer=answer,
         response=f"{said}. {ask.ground}".strip(),
         derivation="queried",
-        content=(record.source_sha256, view.table, view.text(), ask.sql),
-        evidence=Quote(view.text(), _rows_locator(record, view)),
-        query=query,
+        content=(record.source_sha256, view.table, view.text, ask.sql),
+        evidence=Quote(view.text, _rows_locator(record, view)),
+        query=f"{view.cte()} {ask.sql}",
         n_wordings=1,
     )
 
 
-def _holds(connection: SqlConnection, query: str) -> bool:
-    return connection.execute(query).fetchall()[0][0] == 1
-
-
-def _typed(found: list[object], ask: Ask) -> tuple[Answer, str]:
+def _typed(ask: Ask) -> tuple[Answer, str]:
     """The typed answer and the words that a response begins with."""
-    words = [_shown(value, ask) for value in found]
+    words = [_shown(value, ask) for value in ask.found]
     if ask.answer == "number":
         unit = f" {ask.unit}" if ask.unit else ""
         return Answer(type="number", value=words[0], unit=ask.unit), f"{words[0]}{unit}"
@@ -171,7 +193,7 @@ def _shown(value: object, ask: Ask) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Decimal):
-        return f"{value.quantize(Decimal(1).scaleb(-ask.decimals), rounding=ROUND_HALF_UP):f}"
+        return f"{(value + 0).quantize(Decimal(1).scaleb(-ask.decimals), rounding=ROUND_HALF_UP):f}"
     return str(value)
 
 
@@ -187,5 +209,5 @@ def _ambiguous(record: Table, context: CompileContext, view: View, detail: str, 
         code="compile.ambiguous",
         detail=detail,
         locator=_rows_locator(record, view),
-        text="\n".join(part for part in (sql, view.text()) if part),
+        text="\n".join(part for part in (sql, view.text) if part),
     )
