@@ -219,7 +219,10 @@ def chain_problems(decisions: Decisions, log: Log, *, may_lack_last: bool = Fals
 
 
 def decision_checks(decisions: Decisions, log: Log, *, trust: Trust | None) -> Iterator[Check]:
-    """Whether both records hold; and, with a trust file, whether each decision counts as signed."""
+    """Whether both records hold; and, with a trust file, whether each signature counts.
+
+    What nobody signed says so of itself and is counted apart; it satisfies nobody who asks for approval.
+    """
     if not decisions.recorded and not decisions.problems and not any(e.event in _ACTIONS for e in log.entries):
         return
     wrong = list(chain_problems(decisions, log))
@@ -227,11 +230,12 @@ def decision_checks(decisions: Decisions, log: Log, *, trust: Trust | None) -> I
     yield Check("decisions", not wrong, named(wrong) if wrong else f"{n} decisions, each told by {LOG_NAME}")
     if trust is None:
         return
-    judged = [(one, one.judge(trust)) for one in decisions.recorded]
+    judged = [(one, one.judge(trust)) for one in decisions.recorded if one.keyid is not None]
     doubted = [f"{one.title}: {verdict.detail}" for one, verdict in judged if not verdict.ok]
-    doubted += [] if not decisions.problems else ["lines that are no decisions"]
+    doubted += ["lines that are no decisions"] if decisions.problems else []
     people = sorted({verdict.person for _, verdict in judged if verdict.person})
-    yield Check("decisions signed by", not doubted, named(doubted) if doubted else ", ".join(people), about_who=True)
+    told = [*people, *([f"{n - len(judged)} {UNAUTHENTICATED}"] if n > len(judged) else [])]
+    yield Check("decisions signed by", not doubted, named(doubted or told), about_who=True)
 
 
 def _drop_torn(handle: int) -> None:

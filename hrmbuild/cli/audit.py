@@ -9,9 +9,10 @@ import typer
 
 from hrmbuild.cli import audit_drawer
 from hrmbuild.cli.options import ConfigOption, WorkOption, project_of
-from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit
+from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit, visible
 
 if TYPE_CHECKING:
+    from hrmbuild.pipelines.audit_log import LogReport
     from hrmbuild.pipelines.replay import ReplayReport
 
 
@@ -20,7 +21,32 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="The auditor's drawer.", no_args_is_help=True, rich_markup_mode=None)
     group.command("replay", short_help="Train some steps of a run again and compare.")(replay)
     audit_drawer.register(group)
+    group.command("log", short_help="The chain of what was frozen and decided, and where it breaks.")(log)
     app.add_typer(group, name="audit")
+
+
+def log(config: ConfigOption = None, work: WorkOption = None, as_json: JsonFlag = False) -> None:
+    """The chain of what was frozen, packaged and decided; says where it breaks (and exits with 1)."""
+    from hrmbuild.pipelines.audit_log import audit_log
+
+    report = audit_log(project_of(config, None, work))
+    emit(report, log_lines(report), as_json=as_json)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def log_lines(report: LogReport) -> list[str]:
+    """A line for each entry, then whether the chain holds."""
+    lines: list[str] = []
+    for one in report.entries:
+        lines.append(f"{one.entry.n:>4}  {one.entry.at}  {one.entry.event:<13} {one.entry.sha256[:12]}")
+        if one.decision is not None:
+            told = one.decision.decision
+            about = f"{told.subject.kind} {told.subject.sha256[:12]} {visible(told.subject.name or '')}".rstrip()
+            lines.append(f"      {about}, by {visible(told.person)}: {visible(told.reason)}")
+    lines += [f"BROKEN  {visible(told)}" for told in report.problems]
+    whole = f"{len(report.entries):,} entries, each chained to the one before; head {report.head}"
+    return [*lines, *([] if report.problems else [whole])]
 
 
 def replay(

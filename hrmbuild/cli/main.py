@@ -15,7 +15,21 @@ import typer
 from typer.exceptions import TyperException
 
 from hrmbuild import __version__
-from hrmbuild.cli import ask, audit, corpus, evaluate, explain, keys, model, plan, project, review, serve, status
+from hrmbuild.cli import (
+    ask,
+    audit,
+    corpus,
+    decisions,
+    evaluate,
+    explain,
+    keys,
+    model,
+    plan,
+    project,
+    review,
+    serve,
+    status,
+)
 from hrmbuild.cli.output import print_json, write_every_letter
 from hrmbuild.errors import HrmbuildError, UsageError
 
@@ -33,6 +47,7 @@ app = typer.Typer(
 project.register(app)
 corpus.register(app)
 audit.register(app)
+decisions.register(app)
 keys.register(app)
 model.register(app)
 ask.register(app)

@@ -67,6 +67,11 @@ def emit(report: Report, lines: Sequence[str], *, as_json: bool) -> None:
         print(line)
 
 
+def visible(text: str) -> str:
+    """Text of a document for a terminal: a character that would steer it, or that nobody sees, is written out."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     """Columns aligned by spaces: numbers to the right, words to the left."""
     cells = [[_cell(value) for value in row] for row in rows]

@@ -52,12 +52,22 @@ def status(
 def status_lines(report: StatusReport) -> list[str]:
     """What is known, a line each; then the other runs."""
     if report.run is None:
-        return ["no run has begun yet; start one with: hrmbuild train"]
-    lines = _run_lines(report.run)
+        return ["no run has begun yet; start one with: hrmbuild train", *_approval_lines(report)]
+    lines = [*_run_lines(report.run), *_approval_lines(report)]
     if report.others:
         rows = [(Path(one.run).name, one.state.replace("_", " "), _steps(one)) for one in report.others]
         lines += ["", *table(["other runs", "state", "step"], rows)]
     return lines
+
+
+def _approval_lines(report: StatusReport) -> list[str]:
+    if report.approval is None:
+        return []
+    one = report.approval
+    lines = [f"manifest      {one.sha256[:12]}, approved by {', '.join(one.approved_by) or 'nobody'}"]
+    lines += [f"rejected by   {', '.join(one.rejected_by)}"] if one.rejected_by else []
+    lines += [f"awaits        {told}" for told in one.awaited]
+    return ["", *lines, *(f"not counted   {told}" for told in one.not_counted)]
 
 
 def _run_lines(run: RunStatus) -> list[str]:

@@ -289,6 +289,22 @@ class PackageConfig(Settings):
     hold no package is written."""
 
 
+class ApprovalsConfig(Settings):
+    """Whose word is needed before a model is made. It enters no hash: an approval is over a digest, and lapses with it.
+
+    Only signed decisions of keys that the trust file lists as `approver` count, each person once, and never the person
+    who signed the freeze."""
+
+    manifest: int = Field(default=0, ge=0, le=20)
+    """Persons who must approve a manifest before `train` and `package` take it."""
+    sources: int = Field(default=0, ge=0, le=20)
+    """Persons who must approve each source file of it."""
+    roles: tuple[str, ...] | None = None
+    """Roles that must be among those who approve the manifest, as `approve --role` states them."""
+    trust: str = "trust.yaml"
+    """The trust file, relative to the config's folder."""
+
+
 class HardwareConfig(Settings):
     """What the machine is and costs: for plans, bills and shares of the peak. It enters no hash, changes no weight."""
 
@@ -339,6 +355,8 @@ class ProjectConfig(Settings):
     hardware: HardwareConfig | None = None
     model: ModelCard | None = None
     package: PackageConfig | None = None
+    approvals: ApprovalsConfig | None = None
+    """Absent: nobody's."""
 
     @field_validator("labels")
     @classmethod

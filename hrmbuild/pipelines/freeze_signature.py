@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hrmbuild.audit.keys import PrivateKey
-from hrmbuild.audit.log import LOG_NAME, append
+from hrmbuild.audit.log import LOG_NAME, append, read_log
 from hrmbuild.audit.manifest import SIGNATURE_NAME, load_manifest_bytes
 from hrmbuild.audit.manifest_signature import manifest_signature, manifest_signature_checks, read_manifest_signature
 from hrmbuild.config.loading import Project
@@ -27,8 +27,12 @@ def log_and_sign(project: Project, folder: Path, manifest: Manifest, *, signer: 
         InputError: `log.broken`, `log.unreadable`; the disk's own word.
     """
     digest = sha256_hex(manifest.canonical_bytes())
-    facts = {"content_root": manifest.content_root}
-    head = append(project.work / LOG_NAME, "freeze", digest, at=now(), facts=facts)
+    facts = {"content_root": manifest.content_root} | ({"signed_by": signer.fingerprint} if signer else {})
+    known = read_log(project.work / LOG_NAME)
+    if known.problem is None and known.knows("freeze", digest):
+        head = known.head
+    else:
+        head = append(project.work / LOG_NAME, "freeze", digest, at=now(), facts=facts)
     if signer is not None and not _has_signed(folder, manifest, signer):
         data = manifest_signature(manifest, signer, signed_at=now(), log_head=head)
         write_atomic(folder / SIGNATURE_NAME, data)

@@ -16,7 +16,7 @@ from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import ConfigError, raise_all
 from hrmbuild.fingerprint import canonical_json, hash_file, hash_value
 from hrmbuild.pairs.environment import Templates
-from hrmbuild.pipelines.decided import NOTHING_DECIDED, read_decided
+from hrmbuild.pipelines.decided import NOTHING_DECIDED, Decided, read_decided
 
 _COMPILING = ("errors.py", "fingerprint.py", "gates", "pairs", "readers", "records")
 """What decides which pairs come out of a file; a change elsewhere compiles nothing again."""
@@ -93,17 +93,21 @@ def pair_settings(settings: SourceConfig) -> dict[str, Any]:
     return {key: value for key, value in canonical_settings(settings).items() if key not in _NOT_IN_PAIRS}
 
 
-def ingest_identity(project: Project, templates: Templates) -> dict[str, str]:
-    """Hashes of everything but the sources that a corpus depends on; the settings of model and run are none of them."""
+def ingest_identity(project: Project, templates: Templates, *, decided: Decided | None = None) -> dict[str, str]:
+    """Hashes of everything but the sources that a corpus depends on; the settings of model and run are none of them.
+
+    Args:
+        decided: what persons decided, as it was read; absent: as it stands now.
+    """
     config = canonical_settings(project.config)
     keys = ("as_of", "gates", "labels", "seed", "sources")
     settings = hash_value({key: config[key] for key in keys if key in config})
     told = {"settings": settings, "templates": templates.tree_sha256(), "code": compiling_code_sha256()}
-    decided = read_decided(project)
+    decided = decided or read_decided(project)
     return told if decided == NOTHING_DECIDED else {**told, "decisions": decided.sha256}
 
 
-_AFTER_FREEZE = frozenset({"train", "model", "package", "hardware", "roles", "default_role"})
+_AFTER_FREEZE = frozenset({"train", "model", "package", "hardware", "roles", "default_role", "approvals"})
 """Settings that no manifest depends on."""
 
 

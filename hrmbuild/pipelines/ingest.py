@@ -12,6 +12,7 @@ from typing import Any
 
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError
+from hrmbuild.pipelines.bulk_pairs import work_unit
 from hrmbuild.pipelines.decided import NOTHING_DECIDED, Decided, read_decided
 from hrmbuild.pipelines.gatekeeping import check_quarantine
 from hrmbuild.pipelines.identity import check_names, ingest_identity, project_templates
@@ -26,6 +27,7 @@ from hrmbuild.store.balance import Balance
 from hrmbuild.store.corpus import Corpus
 from hrmbuild.store.reading import StoredSource
 from hrmbuild.store.rulings import Rulings
+from hrmbuild.store.surface import SurfaceRules
 
 
 def ingest(
@@ -68,12 +70,8 @@ def ingest(
         dropped, redone = _update_units(corpus, plan, worker, shown)
         _update_descriptions(corpus, plan)
         corpus.replace_refused(found.refused)
-        corpus.set_rulings(Rulings(decided.refused, frozenset(decided.released)))
-        corpus.settle(
-            labels=project.config.labels, seed=project.config.seed, rules=rules, protected=protected_texts(project)
-        )
-        corpus.record_decided(_took_effect(decided, corpus))
-        corpus.record_ingest(ingest_identity(project, templates))
+        _settle(project, corpus, decided, rules)
+        corpus.record_ingest(ingest_identity(project, templates, decided=decided))
         balance, sources = corpus.balance(), tuple(corpus.sources())
         return IngestReport(
             balance=balance,
@@ -89,6 +87,14 @@ def ingest(
             previews=_previews(corpus, plan, sources, limit=preview) if preview else (),
             errors=_answers_of_no(project, found, balance, sources, strict=strict),
         )
+
+
+def _settle(project: Project, corpus: Corpus, decided: Decided, rules: SurfaceRules) -> None:
+    """The pass over the whole corpus, under what persons decided."""
+    corpus.set_rulings(Rulings(decided.refused, frozenset(decided.released)))
+    protected = protected_texts(project)
+    corpus.settle(labels=project.config.labels, seed=project.config.seed, rules=rules, protected=protected)
+    corpus.record_decided(_took_effect(decided, corpus))
 
 
 def _took_effect(decided: Decided, corpus: Corpus) -> dict[str, Any]:
@@ -109,7 +115,7 @@ def _update_units(
     progress.stage("ingest", total=sum(len(unit.files) for unit in outdated), unit="files")
     for unit in outdated:
         with corpus.replace_unit(unit.name, unit.key) as writer:
-            worker.work(unit, writer)
+            work_unit(worker, unit, writer)
         progress.advance(len(unit.files), note=unit.files[-1].relative)
     return tuple(dropped), tuple(sorted(file.relative for unit in outdated for file in unit.files))
 

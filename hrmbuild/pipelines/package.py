@@ -42,6 +42,7 @@ from hrmbuild.packaging.write import (
 )
 from hrmbuild.pairs.prompt import OPEN_BOOK
 from hrmbuild.pipelines.access import declared_access
+from hrmbuild.pipelines.approvals import demand_approval
 from hrmbuild.pipelines.finished_run import FinishedRun, newest_run, read_finished_run
 from hrmbuild.pipelines.frozen_corpus import frozen_folder, frozen_pairs
 from hrmbuild.pipelines.identity import project_templates
@@ -128,6 +129,7 @@ def package(
     folder = out or default_folder(project, owner, config_sha256=finished.record.config_sha256)
     refuse_existing(folder)
     frozen = frozen_folder(project, finished.record.manifest_sha256)
+    demand_approval(project, frozen)
     pairs = frozen_pairs(frozen, "train", "dev", "test")
     ledger, templates = Ledger(project), asset_folder("templates") / "package"
     line = ledger.opened("package", folder, preset=finished.record.config.preset, device=_device(finished))

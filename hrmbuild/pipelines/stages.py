@@ -7,15 +7,18 @@ anything, and it must not trust a time stamp: only hashes decide.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from hrmbuild.audit.checks import named
+from hrmbuild.audit.decisions import DECISIONS_NAME
 from hrmbuild.audit.manifest import load_manifest_bytes
 from hrmbuild.config.loading import Project
+from hrmbuild.errors import HrmbuildError
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.packaging.card import card_owner
 from hrmbuild.pairs.environment import Templates
+from hrmbuild.pipelines.approvals import SIGNED_FREEZE, manifest_approval
 from hrmbuild.pipelines.decided import read_decided
 from hrmbuild.pipelines.freeze import is_frozen_as
 from hrmbuild.pipelines.identity import ingest_identity, project_templates
@@ -52,10 +55,13 @@ class StagesReport:
 
     stages: tuple[Stage, ...]
     next_command: str
+    awaited: str | None = None
+    """Whose approval the current manifest waits for."""
 
     def as_dict(self) -> dict[str, Any]:
         """The keys of `hrmbuild --json`."""
-        return {"stages": [stage.as_dict() for stage in self.stages], "next": self.next_command}
+        return {"stages": [stage.as_dict() for stage in self.stages], "next": self.next_command,
+                "awaited": self.awaited}  # fmt: skip
 
 
 NO_PROJECT = StagesReport((), "hrmbuild init DIR --demo")
@@ -69,6 +75,9 @@ def project_stages(project: Project, flags: Flags | None = None) -> StagesReport
     stages.append(_behind(stages[-1], train_stage(project, flags)))
     stages.append(_behind(stages[-1], package_stage(project, flags)))
     waiting = next((stage.name for stage in stages if stage.state != "fresh"), None)
+    if waiting in ("train", "package") and (awaited := _awaited(project)) is not None:
+        stages = [replace(one, detail=awaited) if one.name == waiting else one for one in stages]
+        return StagesReport(tuple(stages), _next_decision(project, awaited), awaited)
     return StagesReport(tuple(stages), f"hrmbuild {waiting}" if waiting else 'hrmbuild ask "…", or hrmbuild eval')
 
 
@@ -136,6 +145,26 @@ def finished_run(project: Project, flags: Flags) -> RunFolder | None:
         if same and folder.result() is not None:
             return folder
     return None
+
+
+def _next_decision(project: Project, awaited: str) -> str:
+    folder = current_manifest(project)
+    unsigned = SIGNED_FREEZE in awaited or folder is None
+    return "hrmbuild freeze --key K" if unsigned else f"hrmbuild approve {folder.name} --reason … --key K"
+
+
+def _awaited(project: Project) -> str | None:
+    """What the current manifest waits for before anything may be made of it."""
+    folder = current_manifest(project)
+    if folder is None or (project.config.approvals is None and not (project.work / DECISIONS_NAME).exists()):
+        return None
+    try:
+        found = manifest_approval(project, folder)
+    except HrmbuildError as error:
+        return error.what
+    if found.rejected_by:
+        return f"{folder.name} was rejected by {named(found.rejected_by)}"
+    return f"{folder.name} awaits {named(found.awaited)}" if found.awaited else None
 
 
 def train_stage(project: Project, flags: Flags) -> Stage:

@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError
+from hrmbuild.pipelines.approvals import Approval, manifest_approval
+from hrmbuild.pipelines.manifests import current_manifest
 from hrmbuild.records.run import DevScore, RunRecord
 from hrmbuild.training.events import Chronicle, now_utc, read_events
 from hrmbuild.training.metrics import last_evaluation, read_tail
@@ -69,12 +71,15 @@ class StatusReport:
     run: RunStatus | None
     """None: no run has ever begun."""
     others: tuple[RunStatus, ...] = ()
+    approval: Approval | None = None
+    """How the current manifest stands, where somebody must approve it or decided about it."""
 
     def as_dict(self) -> dict[str, Any]:
         """The keys of `status --json`; a project without a run has the state `not_started`."""
         found = self.run or RunStatus(run="", state="not_started", step=0, total_steps=None)
         brief = [{key: getattr(one, key) for key in ("run", "state", "step", "total_steps")} for one in self.others]
-        return found.as_dict() | {"run": found.run or None, "others": brief}
+        approval = None if self.approval is None else self.approval.as_dict()
+        return found.as_dict() | {"run": found.run or None, "others": brief, "approval": approval}
 
 
 def status(project: Project | None, *, run: Path | None = None) -> StatusReport:
@@ -91,7 +96,20 @@ def status(project: Project | None, *, run: Path | None = None) -> StatusReport:
         return StatusReport(run_status(RunFolder(_named(project, run))))
     folders = _by_activity([] if project is None else _runs_of(project))
     states = [run_status(folder, brief=number > 0) for number, folder in enumerate(folders)]
-    return StatusReport(states[0], tuple(states[1:])) if states else StatusReport(None)
+    approval = None if project is None else _approval(project)
+    return StatusReport(states[0], tuple(states[1:]), approval) if states else StatusReport(None, approval=approval)
+
+
+def _approval(project: Project) -> Approval | None:
+    """Of the current manifest; None where nobody is asked and nobody decided.
+
+    Raises:
+        ConfigError, InputError: the trust file or the decisions cannot be taken.
+    """
+    folder = current_manifest(project)
+    if folder is None or project.config.approvals is None:
+        return None
+    return manifest_approval(project, folder)
 
 
 def _named(project: Project | None, run: Path) -> Path:

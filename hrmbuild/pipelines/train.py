@@ -22,6 +22,7 @@ from hrmbuild.evaluation.questions import pairs_of
 from hrmbuild.evaluation.scores import DevScorer
 from hrmbuild.model import build_model
 from hrmbuild.model.language_model import LanguageModel
+from hrmbuild.pipelines.approvals import demand_approval
 from hrmbuild.pipelines.coverage import Coverage, coverage_of
 from hrmbuild.pipelines.launch import group_of_this_process
 from hrmbuild.pipelines.ledger import Ledger
@@ -173,6 +174,7 @@ def _train(
 
     def corpus() -> tuple[FrozenCorpus, TokenData]:
         frozen = frozen_corpus(project, manifest=sources.manifest, corpus=sources.corpus, progress=progress)
+        demand_approval(project, frozen.folder)
         return frozen, token_data(project, frozen, progress=progress)
 
     frozen, data = main_first(ranks, corpus)

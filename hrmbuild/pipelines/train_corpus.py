@@ -15,6 +15,7 @@ from hrmbuild.audit.manifest import load_manifest_bytes, manifest_folder, read_m
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import hash_file, sha256_hex
+from hrmbuild.pipelines.approvals import refuse_to_freeze_first
 from hrmbuild.pipelines.corpus_checks import compare_with_corpus
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.manifests import current_manifest
@@ -44,6 +45,7 @@ def frozen_corpus(project: Project, *, manifest: Path | None, corpus: Path | Non
     """
     folder = manifest_folder(manifest) if manifest else current_manifest(project)
     if folder is None:
+        refuse_to_freeze_first(project)
         folder = freeze(project, progress=progress).folder
         progress.message(f"no manifest yet: froze the corpus into {folder}")
     frozen = read_manifest(folder)

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hrmbuild.audit.checks import Check, VerifyReport
-from hrmbuild.audit.log import read_log
+from hrmbuild.audit.decisions import DECISIONS_NAME, decision_checks, read
+from hrmbuild.audit.log import Log, read_log
 from hrmbuild.audit.manifest import (
     DIGEST_NAME,
     MANIFEST_NAME,
@@ -25,10 +26,12 @@ from hrmbuild.audit.manifest_signature import log_check, manifest_signature_chec
 from hrmbuild.audit.pack_checks import check_pack
 from hrmbuild.audit.pack_rows import PackContents, load_pack
 from hrmbuild.audit.trust import Trust
+from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.pipelines.corpus_checks import check_corpus
 from hrmbuild.pipelines.progress import Progress, SilentProgress
+from hrmbuild.pipelines.remake_checks import remake_checks
 from hrmbuild.pipelines.source_checks import check_sources
 from hrmbuild.pipelines.token_checks import check_tokenizer
 from hrmbuild.records.manifest import Manifest
@@ -43,6 +46,8 @@ def verify_manifest(
     deep: bool = False,
     trust: Trust | None = None,
     log: Path | None = None,
+    project: Project | None = None,
+    state: Path | None = None,
     progress: Progress | None = None,
 ) -> VerifyReport:
     """Check a manifest's folder.
@@ -51,9 +56,12 @@ def verify_manifest(
         path: the folder, or the `manifest.json` in it.
         corpus: the corpus file, to compare rows with.
         sources: the folder that source paths start at, to compare bytes and quotes with.
-        deep: also train the tokenizer again and count the tokens of every row again.
+        deep: also train the tokenizer again, count the tokens of every row again, and, with a project, make every pair
+            again from its source.
         trust: whose signature counts; absent: who froze it is not asked.
         log: the log of the project that it was frozen in, where that is at hand.
+        project: whose settings pairs are made again under.
+        state: where that stands until it is done; absent: in the project's work folder.
 
     Raises:
         InputError: `manifest.missing`; `store.*` where the given corpus cannot be opened.
@@ -73,8 +81,10 @@ def verify_manifest(
     checks += check_pack(folder, manifest, pack)
     checks += check_tokenizer(folder, manifest, deep=deep, progress=shown)
     checks += manifest_signature_checks(folder, manifest, data, trust=trust)
-    checks += _log_checks(folder, data, log)
+    checks += _log_checks(folder, data, log, trust=trust)
     checks += _outside(folder, manifest, pack, corpus=corpus, sources=sources, progress=shown)
+    if deep and project is not None:
+        checks += remake_checks(project, folder, manifest, state=state, progress=shown)
     return VerifyReport("manifest", str(folder), tuple(checks))
 
 
@@ -88,7 +98,7 @@ def _digest_check(folder: Path, data: bytes) -> Check:
     return Check(f"{MANIFEST_NAME} in {DIGEST_NAME}", problem is None, problem or "its SHA-256 is the one noted")
 
 
-def _log_checks(folder: Path, data: bytes, path: Path | None) -> Iterator[Check]:
+def _log_checks(folder: Path, data: bytes, path: Path | None, *, trust: Trust | None) -> Iterator[Check]:
     if path is None:
         return
     try:
@@ -97,6 +107,7 @@ def _log_checks(folder: Path, data: bytes, path: Path | None) -> Iterator[Check]
         envelope = None  # Said already, by the signature's own check.
     head = envelope.statement["predicate"].get("log_head") if envelope is not None else None
     log = read_log(path) if path.exists() else None
+    yield from decision_checks(read(path.parent / DECISIONS_NAME), log or Log((), ()), trust=trust)
     check = log_check(log, event="freeze", sha256=sha256_hex(data), stated_head=head)
     if check is not None:
         yield check

@@ -1,0 +1,203 @@
+"""`hrmbuild approve`, `reject` and `release`: from what a person names to recorded decisions.
+
+Owns finding what is named: a path, a digest, or the first eight digits of one, where only one thing has them. Nothing
+is recorded unless everything that was named is found. It must not say what a decision leads to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hrmbuild.audit.decisions import DECISIONS_NAME, Recorded, append
+from hrmbuild.audit.keys import PrivateKey
+from hrmbuild.audit.log import LOG_NAME, read_log
+from hrmbuild.audit.manifest import MANIFEST_NAME, load_manifest_bytes
+from hrmbuild.config.loading import Project
+from hrmbuild.errors import AnswerIsNoError, UsageError, raise_all
+from hrmbuild.fingerprint import sha256_hex
+from hrmbuild.pipelines.keys import Ask, nobody, now, signing_key
+from hrmbuild.pipelines.manifests import all_manifests
+from hrmbuild.pipelines.rejections import ListedRejection, listed_rejections
+from hrmbuild.records.decision import UNAUTHENTICATED, Action, Decision, Subject, SubjectKind
+from hrmbuild.store.corpus import Corpus
+
+LEAST_DIGITS = 8
+UNSEEN: frozenset[SubjectKind] = frozenset({"sample", "run", "package"})
+"""Kinds whose whole digest is taken as it is: what has it need not lie here."""
+
+
+@dataclass(frozen=True)
+class DecisionsReport:
+    """Decisions that were recorded."""
+
+    recorded: tuple[Recorded, ...]
+    log_head: str
+    next_step: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The keys of `approve --json`."""
+        return {"entries": [_entry(one) for one in self.recorded], "log_head": self.log_head}
+
+
+def _entry(one: Recorded) -> dict[str, Any]:
+    told = one.decision.canonical()
+    return {"line": one.line, "sha256": one.sha256, "signed_by": one.keyid, "subject": told["subject"],
+            **{name: told.get(name) for name in ("action", "reason", "person", "role", "at")}}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a person says beside what it is about."""
+
+    reason: str
+    role: str | None = None
+    person: str | None = None
+    key: Path | None = None
+    ask: Ask = nobody
+
+    def signer(self) -> PrivateKey | None:
+        """The key to sign with.
+
+        Raises:
+            UsageError: `decide.no_reason`, `keys.*`.
+        """
+        if not self.reason.strip():
+            raise UsageError("decide.no_reason", "a decision without a reason is none", where="--reason",
+                             fix="say in one sentence why")  # fmt: skip
+        return signing_key(self.key, ask=self.ask) if self.key is not None else None
+
+
+def decide(
+    project: Project, action: Action, names: Sequence[str], stated: Stated, *, kind: SubjectKind | None = None
+) -> DecisionsReport:
+    """Record `approve` or `reject` over each thing that is named.
+
+    Args:
+        names: manifests (folder, digest), sources (path, digest), held rejections (digest); or, with `kind`, a whole
+            digest of something that does not lie here.
+
+    Raises:
+        UsageError: `decide.unknown`, `decide.ambiguous`, `decide.no_reason`, `keys.*`; every name at once.
+        InputError: `decisions.broken`, `log.broken`, `store.*`, `disk.*`.
+    """
+    signer = stated.signer()
+    known = [one for one in _known(project) if kind is None or one.kind == kind]
+    found = _each(names, lambda name: _subject(name, known, kind))
+    held = {} if all(one.kind != "rejection" for one in found) else {one.digest: one for one in _rejections(project)}
+    about = [(one, _facts(held[one.sha256]) if one.kind == "rejection" else {}) for one in found]
+    return _record(project, action, about, stated, signer)
+
+
+def release(project: Project, names: Sequence[str], stated: Stated) -> DecisionsReport:
+    """Record that refused or held pairs may enter the corpus with the next ingest.
+
+    Raises:
+        AnswerIsNoError: `release.unread`, `release.never`.
+        UsageError, InputError: as `decide`.
+    """
+    signer = stated.signer()
+    rejections = _rejections(project)
+    known = [_rejected(one) for one in rejections]
+    by_digest = {one.digest: one for one in rejections}
+    found = _each(names, lambda name: _subject(name, known, None))
+    chosen = [by_digest[one.sha256] for one in found]
+    raise_all([problem for one in chosen if (problem := _why_not(one)) is not None])
+    about = [(subject, _facts(one)) for subject, one in zip(found, chosen, strict=True)]
+    return _record(project, "release", about, stated, signer)
+
+
+def _facts(one: ListedRejection) -> dict[str, str]:
+    return {"code": one.code, "source_sha256": one.source_sha256, "pair_id": one.pair_id or ""}
+
+
+def _why_not(one: ListedRejection) -> AnswerIsNoError | None:
+    where = f"{one.path}, {one.place}"
+    if one.text is None or one.pair_id is None:
+        return AnswerIsNoError(
+            "release.unread", f"{one.code} at {where} cannot be released: its text was not kept", where=one.digest[:12],
+            why="it holds personal data or a secret, or is no pair at all; nobody can release what nobody can read",
+            fix="read the source at that place; correct it there, or let the kind pass in gates.personal_data, "
+                "then run: hrmbuild ingest",
+        )  # fmt: skip
+    if not one.releasable:
+        return AnswerIsNoError("release.never", f"{one.code} at {where} cannot be released", where=one.digest[:12],
+                               why="no decision makes such a text fit to train on, or keeps a score honest with it",
+                               fix=f"hrmbuild explain {one.code}; correct the source")  # fmt: skip
+    return None
+
+
+def _record(
+    project: Project, action: Action, about: Sequence[tuple[Subject, dict[str, str]]], stated: Stated,
+    signer: PrivateKey | None,
+) -> DecisionsReport:  # fmt: skip
+    path = project.work / DECISIONS_NAME
+    recorded = [
+        append(path, Decision(action=action, subject=subject, reason=stated.reason.strip(), role=stated.role,
+                              person=stated.person or UNAUTHENTICATED, at=now(), facts=facts), key=signer)
+        for subject, facts in about
+    ]  # fmt: skip
+    return DecisionsReport(tuple(recorded), read_log(project.work / LOG_NAME).head)
+
+
+def _each(names: Sequence[str], find: Any) -> list[Subject]:
+    """Each name once, every problem at once."""
+    problems: list[UsageError] = []
+    found: dict[Subject, None] = {}
+    for name in names:
+        try:
+            found[find(name)] = None
+        except UsageError as error:
+            problems.append(error)
+    raise_all(problems)
+    return list(found)
+
+
+def _subject(name: str, known: Iterable[Subject], kind: SubjectKind | None) -> Subject:
+    path = Path(name)
+    if path.is_dir() or path.name == MANIFEST_NAME:
+        folder = path if path.is_dir() else path.parent
+        if (folder / MANIFEST_NAME).is_file():
+            data = load_manifest_bytes(folder)
+            return Subject(kind="manifest", sha256=sha256_hex(data), name=folder.resolve().name)
+    digits = name.lower()
+    is_digest = len(digits) >= LEAST_DIGITS and set(digits) <= set("0123456789abcdef")
+    found = {one.sha256: one for one in known if name == one.name or (is_digest and one.sha256.startswith(digits))}
+    if len(found) > 1:
+        raise UsageError("decide.ambiguous", f"{len(found)} things have a digest that begins with {name}", where=name,
+                         why=", ".join(f"{one.kind} {one.sha256[:16]}" for one in list(found.values())[:4]),
+                         fix="give more digits")  # fmt: skip
+    if not found and kind in UNSEEN and len(digits) == 64 and is_digest:
+        return Subject(kind=kind, sha256=digits)
+    if not found:
+        raise UsageError("decide.unknown", f"nothing here is named {name}", where=name,
+                         why=f"a digest needs {LEAST_DIGITS} digits at least; sources and rejections are those of the "
+                             "corpus, manifests those under manifests/",
+                         fix="name a manifest's folder, a source's path as ingest shows it, or a digest; for a "
+                             "sample, run or package its whole digest and --kind")  # fmt: skip
+    return next(iter(found.values()))
+
+
+def _known(project: Project) -> list[Subject]:
+    """Everything of the project that can be approved or rejected."""
+    found = [
+        Subject(kind="manifest", sha256=sha256_hex(load_manifest_bytes(folder)), name=folder.name)
+        for folder in all_manifests(project)
+    ]
+    if project.corpus_path.is_file():
+        with Corpus.open(project.corpus_path, read_only=True) as corpus:
+            found += [Subject(kind="source", sha256=one.source.sha256, name=one.source.path)
+                      for one in corpus.sources()]  # fmt: skip
+        found += [_rejected(one) for one in _rejections(project) if one.held]
+    return found
+
+
+def _rejections(project: Project) -> list[ListedRejection]:
+    with Corpus.open(project.corpus_path, read_only=True) as corpus:
+        return list(listed_rejections(corpus))
+
+
+def _rejected(one: ListedRejection) -> Subject:
+    return Subject(kind="rejection", sha256=one.digest, name=f"{one.code} {one.path}")
