@@ -77,8 +77,12 @@ def verify(
         typer.Option("--corpus", metavar="FILE", help="The corpus; default: the project's, where there is one."),
     ] = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Also train the tokenizer again on the train split and count all tokens.")
+        bool, typer.Option("--deep", help="Also train the tokenizer, count all tokens and make every pair again.")
     ] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", metavar="DIR", help="Where --deep keeps what it has made; it goes on from there."),
+    ] = None,
     trust: Annotated[
         Path | None,
         typer.Option("--trust", metavar="T", help="Whose keys count; default: the project's trust.yaml, if any."),
@@ -94,7 +98,8 @@ def verify(
     has_project = config is not None or find_config(Path.cwd()) is not None
     project = project_of(config, sources, work) if has_project else None
     progress = TerminalProgress()
-    report = run(path, project=project, corpus=corpus, sources=sources, deep=deep, trust=trust, progress=progress)
+    how_deep = state if deep and state is not None else deep
+    report = run(path, project=project, corpus=corpus, sources=sources, deep=how_deep, trust=trust, progress=progress)
     progress.close()
     emit(report, verify_lines(report), as_json=as_json)
     if not report.ok:

@@ -27,6 +27,7 @@ from hrmbuild.pipelines.frozen_corpus import find_frozen
 from hrmbuild.pipelines.identity import project_templates
 from hrmbuild.pipelines.manifests import current_manifest
 from hrmbuild.pipelines.progress import Progress
+from hrmbuild.pipelines.remake_checks import Remake
 from hrmbuild.pipelines.run_batches import check_batches
 from hrmbuild.pipelines.verify_manifest import verify_manifest
 from hrmbuild.pipelines.verify_run import verify_run_folder
@@ -47,7 +48,7 @@ def verify(
     project: Project | None = None,
     corpus: Path | None = None,
     sources: Path | None = None,
-    deep: bool = False,
+    deep: bool | Path = False,
     trust: Path | None = None,
     progress: Progress | None = None,
 ) -> VerifyReport:
@@ -58,7 +59,9 @@ def verify(
         project: where runs, manifests and sources of the chain are looked for; None checks the artifact alone.
         corpus: the corpus file to compare with; absent: the project's, where there is one.
         sources: the folder that source paths start at; absent: the project's.
-        deep: also train the manifest's tokenizer again on the train split, and count every row's tokens again.
+        deep: also train the manifest's tokenizer again on the train split, count every row's tokens again, and make
+            every pair again from its source, through every query, rule and gate. A folder: where those pairs stand
+            until it is done (absent: in the project's work folder).
         trust: a trust file: who signed is asked too. Absent: the project's `trust.yaml`, where there is one. No key is
             ever taken from what is verified.
 
@@ -71,7 +74,7 @@ def verify(
     judge = _trust_for(trust, project, folder)
     chain = _Chain(project, corpus, sources, progress, deep=deep, trust=judge)
     if kind == "manifest":
-        report = verify_manifest(folder, corpus=chain.corpus, sources=chain.sources, deep=deep, trust=judge,
+        report = verify_manifest(folder, corpus=chain.corpus, sources=chain.sources, deep=chain.deep, trust=judge,
                                  log=chain.log_of(folder), progress=progress)  # fmt: skip
         return replace(report, path=str(path))
     if kind == "run":
@@ -112,9 +115,11 @@ class _Chain:
 
     def __init__(
         self, project: Project | None, corpus: Path | None, sources: Path | None, progress: Progress | None,
-        *, deep: bool, trust: Trust | None,
+        *, deep: bool | Path, trust: Trust | None,
     ) -> None:  # fmt: skip
-        self._project, self._progress, self._deep, self._trust = project, progress, deep, trust
+        self._project, self._progress, self._trust = project, progress, trust
+        state = deep if isinstance(deep, Path) else None
+        self.deep = Remake(project, state) if deep and project is not None else bool(deep)
         own_corpus = project.corpus_path if project is not None and project.corpus_path.is_file() else None
         self.corpus = corpus or own_corpus
         self.sources = sources or (project.folder if project is not None else None)
@@ -161,7 +166,7 @@ class _Chain:
         found = find_frozen(self._project, record.manifest_sha256) if self._project is not None else None
         if self._project is not None and found is not None:
             yield from check_batches(
-                RunFolder(folder), record.config, manifest=found, work=self._project.work, deep=self._deep,
+                RunFolder(folder), record.config, manifest=found, work=self._project.work, deep=bool(self.deep),
                 progress=self._progress,
             )  # fmt: skip
         yield from self.of_corpus(record.manifest_sha256)
@@ -176,7 +181,7 @@ class _Chain:
         try:
             trust = self._trust if (found / SIGNATURE_NAME).is_file() else None
             report = verify_manifest(found, corpus=self._matching_corpus(found), sources=self.sources, trust=trust,
-                                     deep=self._deep, log=self.log_of(found), progress=self._progress)  # fmt: skip
+                                     deep=self.deep, log=self.log_of(found), progress=self._progress)  # fmt: skip
         except HrmbuildError as error:
             yield Check("corpus", False, f"{error.what} ({error.where})" if error.where else error.what)
             return

@@ -26,12 +26,11 @@ from hrmbuild.audit.manifest_signature import log_check, manifest_signature_chec
 from hrmbuild.audit.pack_checks import check_pack
 from hrmbuild.audit.pack_rows import PackContents, load_pack
 from hrmbuild.audit.trust import Trust
-from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.pipelines.corpus_checks import check_corpus
 from hrmbuild.pipelines.progress import Progress, SilentProgress
-from hrmbuild.pipelines.remake_checks import remake_checks
+from hrmbuild.pipelines.remake_checks import Remake, remake_checks
 from hrmbuild.pipelines.source_checks import check_sources
 from hrmbuild.pipelines.token_checks import check_tokenizer
 from hrmbuild.records.manifest import Manifest
@@ -43,11 +42,9 @@ def verify_manifest(
     *,
     corpus: Path | None = None,
     sources: Path | None = None,
-    deep: bool = False,
+    deep: bool | Remake = False,
     trust: Trust | None = None,
     log: Path | None = None,
-    project: Project | None = None,
-    state: Path | None = None,
     progress: Progress | None = None,
 ) -> VerifyReport:
     """Check a manifest's folder.
@@ -56,12 +53,10 @@ def verify_manifest(
         path: the folder, or the `manifest.json` in it.
         corpus: the corpus file, to compare rows with.
         sources: the folder that source paths start at, to compare bytes and quotes with.
-        deep: also train the tokenizer again, count the tokens of every row again, and, with a project, make every pair
-            again from its source.
+        deep: also train the tokenizer again and count the tokens of every row again; where it is known under which
+            settings, make every pair again from its source.
         trust: whose signature counts; absent: who froze it is not asked.
         log: the log of the project that it was frozen in, where that is at hand.
-        project: whose settings pairs are made again under.
-        state: where that stands until it is done; absent: in the project's work folder.
 
     Raises:
         InputError: `manifest.missing`; `store.*` where the given corpus cannot be opened.
@@ -79,12 +74,12 @@ def verify_manifest(
     pack = load_pack(folder, processes=available_cores(), on_rows=shown.advance)
     checks = [_bytes_check(data), _digest_check(folder, data)]
     checks += check_pack(folder, manifest, pack)
-    checks += check_tokenizer(folder, manifest, deep=deep, progress=shown)
+    checks += check_tokenizer(folder, manifest, deep=bool(deep), progress=shown)
     checks += manifest_signature_checks(folder, manifest, data, trust=trust)
     checks += _log_checks(folder, data, log, trust=trust)
     checks += _outside(folder, manifest, pack, corpus=corpus, sources=sources, progress=shown)
-    if deep and project is not None:
-        checks += remake_checks(project, folder, manifest, state=state, progress=shown)
+    if isinstance(deep, Remake):
+        checks += remake_checks(deep, folder, manifest, progress=shown)
     return VerifyReport("manifest", str(folder), tuple(checks))
 
 
