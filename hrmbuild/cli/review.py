@@ -47,6 +47,10 @@ def review(
         str | None, typer.Option("--reviewer", metavar="NAME", help="Who decides; without --key it proves nothing.")
     ] = None,
     key: KeyOption = None,
+    undo: Annotated[
+        str | None, typer.Option("--undo", metavar="ID", help="Take back your review of this pair; opens no page.")
+    ] = None,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="R", help="With --undo: why.")] = None,
     bind: Annotated[
         str, typer.Option("--bind", metavar="IP", help="Loopback address: 127.0.0.1 or ::1; no other is taken.")
     ] = "127.0.0.1",
@@ -60,9 +64,10 @@ def review(
     as_json: JsonFlag = False,
 ) -> None:
     """Accept, reject or edit pairs with the keyboard, evidence beside each; Ctrl-C ends it. The next ingest obeys."""
-    from hrmbuild.cli.render_review import review_lines
-    from hrmbuild.pipelines.review import Serving
+    from hrmbuild.cli.render_review import review_lines, undo_lines
+    from hrmbuild.pipelines.review import Serving, reviewer_with
     from hrmbuild.pipelines.review import review as run
+    from hrmbuild.pipelines.review import undo as take_back
     from hrmbuild.pipelines.review_choice import Wanted
 
     def announce(url: str) -> None:
@@ -70,9 +75,13 @@ def review(
         if browser:
             webbrowser.open(url)
 
+    project = project_of(config, sources, work)
+    if undo is not None:
+        who = reviewer_with(project, reviewer, role=role, key=key, ask=ask_secret)
+        undone = take_back(project, undo, reason=reason, who=who)
+        emit(undone, undo_lines(undone), as_json=as_json)
+        return
     wanted = Wanted(n, nonce, source, kind, split, role, show_label, manifest)
-    report = run(
-        project_of(config, sources, work), wanted, serving=Serving(announce, bind, port), reviewer=reviewer, key=key,
-        ask=ask_secret,
-    )  # fmt: skip
+    serving = Serving(announce, bind, port)
+    report = run(project, wanted, serving=serving, reviewer=reviewer, key=key, ask=ask_secret)
     emit(report, review_lines(report), as_json=as_json)

@@ -113,7 +113,9 @@ class Decided:
     @property
     def sha256(self) -> str:
         """Of all of it, whatever the corpus holds."""
-        edits = {one: [edit.instruction, edit.response, list(edit.sources)] for one, edit in self.edits.items()}
+        edits = {
+            one: [edit.instruction, edit.response, edit.answer, list(edit.sources)] for one, edit in self.edits.items()
+        }
         told = [dict(self.released), dict(self.confirmed), dict(self.refused), edits, sorted(self.accepted)]
         return hash_value([*told, {one: list(ruling) for one, ruling in self.kept_out.items()}])
 
@@ -174,9 +176,16 @@ def read_decided(project: Project) -> Decided:
     return decided(decisions.recorded, read_edits(project.work / EDITS_NAME))
 
 
+def reviewer_name(keyid: str | None, name: str | None) -> str:
+    """What a reviewer is called: the key that signs, else the name given, marked as one that proves nothing."""
+    if keyid:
+        return f"key {keyid[:16]}"
+    return f"{name} (unsigned)" if name else UNAUTHENTICATED
+
+
 def reviewer_of(one: Recorded) -> str:
-    """Who reviewed: the key that signed, else the name that was given, which proves nothing."""
-    return f"key {one.keyid[:16]}" if one.keyid else one.decision.facts.get(REVIEWER_FACT, UNAUTHENTICATED)
+    """Who reviewed."""
+    return reviewer_name(one.keyid, one.decision.facts.get(REVIEWER_FACT))
 
 
 def standing_reviews(recorded: Sequence[Recorded]) -> dict[str, dict[str, Recorded]]:

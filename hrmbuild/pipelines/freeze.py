@@ -28,6 +28,7 @@ from hrmbuild.pipelines.identity import freeze_settings_sha256, ingest_identity,
 from hrmbuild.pipelines.keys import Ask, nobody, signing_key
 from hrmbuild.pipelines.manifests import all_manifests, folder_for, holds, restore, set_current
 from hrmbuild.pipelines.progress import Progress, SilentProgress
+from hrmbuild.pipelines.review_summary import review_entry
 from hrmbuild.pipelines.surface_rules import surface_rules
 from hrmbuild.records.manifest import Manifest, SourceEntry
 from hrmbuild.records.pair import SPLITS
@@ -134,8 +135,8 @@ def is_frozen_as(project: Project, folder: Path) -> bool:
             templates.tree_sha256(),
         )
         told, now = _without_lines(manifest.sources), _without_lines(source_entries(selection))
-        same_sources = (told, manifest.refused, manifest.decisions) == (
-            now, refused_files(selection), decisions_entry(selection)
+        same_sources = (told, manifest.refused, manifest.decisions, manifest.review) == (
+            now, refused_files(selection), decisions_entry(selection), review_entry(project, selection)
         )  # fmt: skip
         return same_settings and same_sources and _content_root_now(selection) == manifest.content_root
 

@@ -18,6 +18,7 @@ from hrmbuild.pairs.prompt import OPEN_BOOK
 from hrmbuild.pipelines.freeze_pack import Pack, Selection
 from hrmbuild.pipelines.gate_counts import gate_entries
 from hrmbuild.pipelines.identity import code_sha256, freeze_settings_sha256
+from hrmbuild.pipelines.review_summary import review_entry
 from hrmbuild.records.manifest import DecisionsEntry, Manifest, RefusedFile, SourceEntry, TokenizerEntry
 from hrmbuild.store.reading import StoredSource
 from hrmbuild.tokens.tokenizer import TextTokenizer
@@ -66,6 +67,7 @@ def build_manifest(
         rejections=balance.reasons,
         quarantined=balance.held or None,
         decisions=decisions_entry(selection),
+        review=review_entry(project, selection),
         tokenizer=TokenizerEntry(sha256=tokenizer.sha256, vocab_size=tokenizer.vocab_size, trained_on="train_split"),
         content_roots=plain,
         content_root=content_root(plain),

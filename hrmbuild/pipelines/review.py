@@ -19,9 +19,20 @@ from hrmbuild.audit.edits import EDITS_NAME, append_edit
 from hrmbuild.audit.keys import PrivateKey
 from hrmbuild.config.loading import Project
 from hrmbuild.config.project import GatesConfig
+from hrmbuild.errors import AnswerIsNoError, UsageError
 from hrmbuild.gates.finding import Finding, Redaction
+from hrmbuild.gates.personal_data import found_words
 from hrmbuild.gates.registry import GATES
-from hrmbuild.pipelines.decided import EDIT_FACT, REVIEWER_FACT, SOURCES_FACT, Edit, read_decided, standing_reviews
+from hrmbuild.gates.secrets import find_secrets
+from hrmbuild.pipelines.decided import (
+    EDIT_FACT,
+    REVIEWER_FACT,
+    SOURCES_FACT,
+    Edit,
+    read_decided,
+    reviewer_name,
+    standing_reviews,
+)
 from hrmbuild.pipelines.identity import project_templates
 from hrmbuild.pipelines.keys import Ask, nobody, now, signing_key
 from hrmbuild.pipelines.review_choice import (
@@ -69,6 +80,20 @@ class ReviewReport:
 
 
 @dataclass(frozen=True)
+class UndoReport:
+    """One review that was taken back."""
+
+    pair: str
+    was: str
+    """What it had been: accept, reject, edit."""
+    reviewer: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The keys of `review --undo --json`."""
+        return {"decisions": 1, "pair": self.pair, "undone": self.was, "reviewer": self.reviewer}
+
+
+@dataclass(frozen=True)
 class Serving:
     """Where the page is."""
 
@@ -90,27 +115,35 @@ class Reviewer:
     @property
     def called(self) -> str:
         """As `decided.reviewer_of` calls the same person."""
-        return f"key {self.key.fingerprint[:16]}" if self.key else self.name or UNAUTHENTICATED
+        return reviewer_name(self.key.fingerprint if self.key else None, self.name)
 
     def record(self, choice: Choice, pair: Pair) -> None:
         """Append the decision; the edited texts are on disk before it names them.
 
         Raises:
+            AnswerIsNoError: `review.reason_personal`.
             InputError: `decisions.broken`, `log.broken`, `disk.*`.
         """
+        check_reason(choice.reason, self.project.config.gates)
         facts: dict[str, str] = {}
-        if self.key is None and self.name:
-            facts[REVIEWER_FACT] = self.name
         if choice.edited is not None:
             facts[SOURCES_FACT] = " ".join(sorted({one.source_sha256 for one in pair.occurrences}))
             facts[EDIT_FACT] = append_edit(
                 self.project.work / EDITS_NAME, pair=pair.id, instruction=choice.edited.instruction,
                 response=choice.edited.response, answer=choice.edited.answer,
             )  # fmt: skip
+        self.keep(choice.action, pair.id, reason=choice.reason or _DEFAULT_REASONS[choice.action], facts=facts)
+
+    def keep(self, action: str, pair: str, *, reason: str, facts: dict[str, str]) -> None:
+        """Append one decision on a pair.
+
+        Raises:
+            InputError: `decisions.broken`, `log.broken`, `disk.*`.
+        """
+        named = {REVIEWER_FACT: self.name} if self.key is None and self.name else {}
         decision = Decision(
-            action=_ACTIONS[choice.action], subject=Subject(kind="pair", sha256=pair.id),
-            reason=choice.reason or _DEFAULT_REASONS[choice.action],
-            person=self.name or UNAUTHENTICATED, role=self.role, at=now(), facts=facts,
+            action=_ACTIONS[action], subject=Subject(kind="pair", sha256=pair), reason=reason,
+            person=self.name or UNAUTHENTICATED, role=self.role, at=now(), facts={**named, **facts},
         )  # fmt: skip
         decisions.append(self.project.work / DECISIONS_NAME, decision, key=self.key)
 
@@ -136,8 +169,7 @@ def review(
     """
     check_libraries()
     address = loopback(serving.bind)
-    signer = signing_key(key, ask=ask) if key is not None else None
-    who = Reviewer(project, reviewer, wanted.role, signer)
+    who = reviewer_with(project, reviewer, role=wanted.role, key=key, ask=ask)
     sample = draw(project, wanted, who)
     desk = desk_of(project, wanted, sample, who)
     if sample.pairs:
@@ -145,8 +177,42 @@ def review(
     counts = desk.counts()
     return ReviewReport(
         desk.made, counts["accept"], counts["reject"], counts["edit"], len(sample.pairs) - sum(counts.values()),
-        sample.n_decided_before, who.called, signer.fingerprint if signer else None,
+        sample.n_decided_before, who.called, who.key.fingerprint if who.key else None,
     )  # fmt: skip
+
+
+def reviewer_with(project: Project, name: str | None, *, role: str | None, key: Path | None, ask: Ask) -> Reviewer:
+    """Who decides.
+
+    Raises:
+        InputError, UsageError: `keys.*`.
+    """
+    return Reviewer(project, name, role, signing_key(key, ask=ask) if key is not None else None)
+
+
+def undo(project: Project, pair: str, *, reason: str | None, who: Reviewer) -> UndoReport:
+    """Take back the review of one pair that stands, also where the pair is out of the corpus by now.
+
+    Args:
+        pair: its id, or enough of its beginning.
+        who: must be who decided.
+
+    Raises:
+        UsageError: `review.nothing_to_undo`.
+        InputError: `decisions.*`, `disk.*`.
+    """
+    read_decided(project)
+    standing = standing_reviews(decisions.read(project.work / DECISIONS_NAME).recorded)
+    found = [name for name, reviews in standing.items() if name.startswith(pair.lower()) and who.called in reviews]
+    if len(found) != 1:
+        several = (
+            f"{len(found)} pairs begin with {pair!r}" if found else f"no review of {who.called} on {pair!r} stands"
+        )
+        raise UsageError("review.nothing_to_undo", several, where="--undo",
+                         fix="name the whole id, and who decided: --reviewer or --key")  # fmt: skip
+    was = standing[found[0]][who.called].decision.action
+    who.keep("undo", found[0], reason=reason or _DEFAULT_REASONS["undo"], facts={})
+    return UndoReport(found[0], was.removeprefix("review_"), who.called)
 
 
 def draw(project: Project, wanted: Wanted, who: Reviewer) -> Sample:
@@ -173,7 +239,7 @@ def desk_of(project: Project, wanted: Wanted, sample: Sample, who: Reviewer) -> 
     chosen = {"source": wanted.source, "kind": wanted.kind, "split": wanted.split}
     heading = {"project": project.config.name, "shown up to": sample.label, "nonce": wanted.nonce}
     heading |= {name: value for name, value in chosen.items() if value}
-    heading |= {"reviewer": who.called + ("" if who.key else " (nothing is signed)")}
+    heading |= {"reviewer": who.called}
     if sample.n_decided_before:
         heading |= {"decided before": f"{sample.n_decided_before} of {sample.n_drawn}"}
     return Desk(
@@ -182,6 +248,18 @@ def desk_of(project: Project, wanted: Wanted, sample: Sample, who: Reviewer) -> 
         check=lambda item, edited: check_edit(pairs[item.id], item, edited, project.config.gates),
         heading=heading,
     )
+
+
+def check_reason(reason: str, gates: GatesConfig) -> None:
+    """A reason stands in the decisions for good, and no erasure reaches it.
+
+    Raises:
+        AnswerIsNoError: `review.reason_personal`: it holds a secret or names somebody.
+    """
+    kinds = sorted({kind for kind, _ in found_words([reason], gates)} | ({"secret"} if find_secrets(reason) else set()))
+    if kinds:
+        raise AnswerIsNoError("review.reason_personal", f"the reason names what must not be kept ({', '.join(kinds)})",
+                              why="a reason stands in the decisions for good", fix="say it without")  # fmt: skip
 
 
 def check_edit(pair: Pair, item: Item, edited: Edited, gates: GatesConfig) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hrmbuild.records.base import Noun, Sha256
+from hrmbuild.records.base import DecimalText, Noun, Sha256
 from hrmbuild.records.source import Source
 
 
@@ -86,6 +86,31 @@ class DecisionsEntry(Noun):
     """By action; `withdrawn` and `source.rejected` count files that were kept out."""
 
 
+class Agreement(Noun):
+    """How far two reviewers agree on the pairs that both decided: accept, reject or edit."""
+
+    between: tuple[str, str]
+    """Beginning of the key's fingerprint, or the name that was given where nobody signed."""
+    pairs: int = Field(ge=1)
+    agreed: int = Field(ge=0)
+    kappa: DecimalText | None = None
+    """Cohen's, three decimals; absent where chance alone would agree on everything."""
+
+
+class ReviewEntry(Noun):
+    """What persons looked at, pair by pair."""
+
+    reviewers: int = Field(ge=1)
+    decided: dict[str, int]
+    """Reviews that stand, by action: those on pairs that are out of the corpus now are among them."""
+    splits: dict[str, int] = {}
+    """Kept pairs that a person accepted or wrote, by split; `splits` of the manifest says of how many."""
+    sources: dict[str, int] = {}
+    """The same by path of a supporting source (a pair with two sources counts in both)."""
+    agreement: tuple[Agreement, ...] = ()
+    """Each two reviewers with pairs in common."""
+
+
 class TokenizerEntry(Noun):
     """The tokenizer that freeze trained (or was given)."""
 
@@ -139,6 +164,8 @@ class Manifest(Noun):
     """Pairs held until a decision, by code, over all sources; absent: none."""
     decisions: DecisionsEntry | None = None
     """What persons decided about sources and pairs, as far as it took effect; absent: nothing."""
+    review: ReviewEntry | None = None
+    """What persons looked at, and how far they agree; absent: nobody reviewed."""
     tokenizer: TokenizerEntry
     content_roots: Roots
     """Over unsalted rows, leaves ordered by pair id."""

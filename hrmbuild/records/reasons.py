@@ -183,6 +183,7 @@ FAMILIES: dict[str, str] = {
     "disk": "The disk refused to write: it is full, or not writable.",
     "freeze": "No manifest was written. The message says what is missing; nothing is lost.",
     "ingest": "Ingest is done, and its answer is no: the balance sheet shows why.",
+    "review": "The review page was not opened, or took a choice for none; what was decided before is kept.",
     "store": "The corpus cannot be opened: missing, in use, damaged or of a newer release.",
     "train": "No training, or it stopped; the last checkpoint is whole.",
     "usage": "A flag or argument is wrong, or the order of commands.",

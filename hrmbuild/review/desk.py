@@ -111,7 +111,7 @@ class Desk:
                 `review.reason_too_long`, `review.nothing_to_undo`, `review.nothing_edited`.
             AnswerIsNoError: a gate refuses the edited texts.
         """
-        item, known = self._item(name), next((one for one in ACTIONS if one == action), None)
+        item, known = self._item(name), _known(action)
         if known is None:
             raise _mistake("unknown_action", f"{action!r} is no choice", f"choices are: {', '.join(ACTIONS)}")
         reason = " ".join(reason.split())
@@ -142,6 +142,13 @@ class Desk:
     def _state(self, name: str) -> str | None:
         latest = self._latest.get(name)
         return None if latest is None or latest.action == "undo" else latest.action
+
+
+def _known(action: str) -> Action | None:
+    for known in ACTIONS:
+        if known == action:
+            return known
+    return None
 
 
 def _mistake(code: str, what: str, fix: str) -> UsageError:
