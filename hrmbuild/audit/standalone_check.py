@@ -15,6 +15,7 @@ import sys
 import pyarrow.parquet as parquet
 
 SPLITS = ("train", "dev", "test")
+COLUMNS = ["split", "id", "leaf", "salted_leaf", "instruction_tokens", "response_tokens", "row"]
 
 
 def sha(data: bytes) -> bytes:
@@ -39,18 +40,25 @@ def root(level: list) -> bytes:
 def problems(folder: pathlib.Path, told: dict) -> list:
     salts = dict(table(folder / "salts.parquet", ["id", "salt"]))
     plain, salted, wrong = {s: [] for s in SPLITS}, {s: [] for s in SPLITS}, []
-    for raw in (text.encode() for (text,) in table(folder / "pairs.parquet", ["row"])):
-        row = json.loads(raw)
-        key = sha(canonical([row["condition"], row["instruction"], row["response"]])).hex()
-        if row["id"] != key or canonical(row) != raw:
-            wrong.append(f"row {row['id']} is altered")
-        plain[row["split"]].append((row["id"], sha(b"\x00" + raw)))
-        salted[row["split"]].append(sha(b"\x00" + salts.get(row["id"], b"") + raw))
+    tokens, before = {s: [0, 0] for s in SPLITS}, (-1, "")
+    for split, key, leaf, name, n_asked, n_told, text in table(folder / "pairs.parquet", COLUMNS):
+        raw, row = text.encode(), json.loads(text)
+        leaves = sha(b"\x00" + raw), sha(b"\x00" + salts.get(key, b"") + raw)
+        place = (SPLITS.index(split), key)
+        true_key = sha(canonical([row["condition"], row["instruction"], row["response"]])).hex()
+        told_row = (row["split"], row["id"], leaves[0].hex(), leaves[1].hex())
+        if key != true_key or canonical(row) != raw or told_row != (split, key, leaf, name) or place <= before:
+            wrong.append(f"row {key} is altered or out of order")
+        plain[split].append((key, leaves[0]))
+        salted[split].append(leaves[1])
+        tokens[split], before = [tokens[split][0] + n_asked, tokens[split][1] + n_told], place
     roots = {s: root([leaf for _, leaf in sorted(plain[s])]) for s in SPLITS}
     for s in SPLITS:
         wrong += [] if roots[s].hex() == told["content_roots"][s] else [f"the content root of {s} differs"]
         wrong += [] if root(sorted(salted[s])).hex() == told["roots"][s] else [f"the salted root of {s} differs"]
-        wrong += [] if len(plain[s]) == told["splits"][s]["pairs"] else [f"the number of pairs in {s} differs"]
+        counts = [len(plain[s]), *tokens[s]]
+        same = counts == [told["splits"][s][name] for name in ("pairs", "instruction_tokens", "response_tokens")]
+        wrong += [] if same else [f"the counts of {s} differ"]
     if "leaves.bin" in told["evidence"]:
         leaves, step = {s: sorted(salted[s]) for s in SPLITS}, 65536
         chunks = {s: [root(leaves[s][i : i + step]).hex() for i in range(0, len(leaves[s]), step)] for s in SPLITS}
@@ -73,7 +81,7 @@ def main(folder: pathlib.Path) -> int:
         wrong += [] if file.is_file() and sha(file.read_bytes()).hex() == digest else [f"{name} is missing or altered"]
     try:
         wrong += problems(folder, told)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         wrong.append(f"the pairs cannot be read: {error!r}")
     print("\n".join(wrong) or f"intact, content_root {told['content_root']}")
     return 1 if wrong else 0

@@ -18,6 +18,8 @@ from hrmbuild.errors import HrmbuildError, InputError
 from hrmbuild.files import disk_errors, sync_folder
 
 _CLOSED = {"enable_external_access": "false", "autoinstall_known_extensions": "false"}
+_QUIET = "SET enable_progress_bar = false"
+"""Where DuckDB takes Python for a session of a person (`python -c`), it would draw a bar on stdout amid `--json`."""
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _PRIVATE = 0o077
 """umask while the corpus is open for writing: DuckDB makes its write-ahead log anew at any time, and it holds rows."""
@@ -35,6 +37,7 @@ def corpus_connection(path: Path, *, read_only: bool, create: bool) -> Iterator[
         if create and not path.exists():
             _create(path)
         connection = _connect(path, read_only=read_only)
+        connection.execute(_QUIET)
         try:
             yield connection
         except duckdb.Error as error:
@@ -126,6 +129,7 @@ def memory_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         InputError: as `corpus_connection`.
     """
     connection = duckdb.connect(":memory:")
+    connection.execute(_QUIET)
     try:
         if path.exists():
             _copy_into(connection, path)
