@@ -38,7 +38,10 @@ class Templates:
     """
 
     def __init__(self, folders: list[Path]) -> None:
-        self._texts = _read_folders(folders)
+        self._prepare(_read_folders(folders))
+
+    def _prepare(self, texts: dict[str, str]) -> None:
+        self._texts = texts
         self._sha256 = {name: sha256_hex(text.encode()) for name, text in self._texts.items()}
         # Asked for at every pair: a search through all names took a tenth of an ingest.
         self._wordings: dict[str, list[str]] = {}
@@ -48,6 +51,12 @@ class Templates:
             loader=_FolderText(self._texts), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
         self._compiled: dict[str, Template] = {}
+
+    def __getstate__(self) -> dict[str, str]:
+        return self._texts  # another process compiles them again
+
+    def __setstate__(self, texts: dict[str, str]) -> None:
+        self._prepare(texts)
 
     def render(self, name: str, **values: object) -> str:
         """The text of one template. The last newline of its file does not count.

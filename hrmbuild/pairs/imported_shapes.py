@@ -34,7 +34,7 @@ class ShapeError(ValueError):
         self.code, self.detail = code, detail
 
 
-_SHAPES: tuple[tuple[str, tuple[str, ...], str], ...] = (
+SHAPES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("alpaca", ("instruction", "input"), "output"),
     ("alpaca", ("instruction", "context"), "response"),
     ("instruction", ("instruction", "input"), "response"),
@@ -48,7 +48,7 @@ _SHAPES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("input", ("input",), "output"),
 )
 """Name, fields of the instruction (the last, or `instruction`, must be there), field of the response. First match."""
-_ROLES = {"user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "system": "system"}
+ROLES = {"user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "system": "system"}
 
 
 def shape_rows(fields: Mapping[str, str], mapping: PairsMapping | None) -> Iterator[Shaped]:
@@ -67,7 +67,7 @@ def shape_rows(fields: Mapping[str, str], mapping: PairsMapping | None) -> Itera
     if "instances/0/output" in lower:
         yield from _instances(lower)
         return
-    for shape, asked, answered in _SHAPES:
+    for shape, asked, answered in SHAPES:
         first = "instruction" if "instruction" in asked else asked[-1]
         if first in lower and answered in lower:
             words = [lower[name] for name in asked if lower.get(name, "").strip()]
@@ -121,7 +121,7 @@ def _turns(lower: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     )
     number = 0
     while f"{family}/{number}/{text_name}" in lower:
-        role = _ROLES.get(lower.get(f"{family}/{number}/{role_name}", "").lower(), "unknown")
+        role = ROLES.get(lower.get(f"{family}/{number}/{role_name}", "").lower(), "unknown")
         yield role, lower[f"{family}/{number}/{text_name}"]
         number += 1
 

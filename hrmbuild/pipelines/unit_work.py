@@ -53,9 +53,13 @@ class UnitWorker:
     _decisions: UnitDecisions = field(default_factory=UnitDecisions)
     """What was decided about the unit that is worked on."""
 
+    def decide(self, decisions: UnitDecisions) -> None:
+        """What was decided about the files that are worked on from now on."""
+        self._decisions = decisions
+
     def work(self, unit: Unit, writer: UnitWriter) -> None:
         """Write everything that comes of `unit`."""
-        self._decisions = unit.decisions
+        self.decide(unit.decisions)
         readable = [done for file in unit.files if (done := self._read(file, unit, writer)) is not None]
         if unit.is_context:
             for source, result in readable:
@@ -87,8 +91,7 @@ class UnitWorker:
                 format=None if format_name == UNKNOWN_FORMAT else format_name, open_database=open_database_file,
             )  # fmt: skip
         except InputError as error:
-            _try_again(error, writer)
-            self._quarantine(source_of(file, unit, format_name=format_name), unit, error, writer)
+            self.refuse(source_of(file, unit, format_name=format_name), unit, error, writer)
             return None
         masker = Masker(self.config.gates)
         for skip in result.skips:
@@ -120,7 +123,7 @@ class UnitWorker:
         n_records = n_productive = n_made = 0
         for record in result.records:
             others = (*(peer for peer in peers if peer is not record), *context.siblings)
-            n_pairs = self._compile_record(record, replace(context, siblings=others), writer)
+            n_pairs = self.compile_record(record, replace(context, siblings=others), writer)
             n_records, n_productive, n_made = n_records + 1, n_productive + (n_pairs > 0), n_made + n_pairs
         writer.add_file(
             FileOutcome(
@@ -129,7 +132,7 @@ class UnitWorker:
             )
         )  # fmt: skip
 
-    def _compile_record(self, record: Record, context: CompileContext, writer: UnitWriter) -> int:
+    def compile_record(self, record: Record, context: CompileContext, writer: UnitWriter) -> int:
         """Number of pairs made from a record; a record that makes none must have said why."""
         n_pairs = n_rejections = 0
         masker = Masker(self.config.gates)
@@ -146,7 +149,9 @@ class UnitWorker:
         assert n_pairs or n_rejections, f"{context.source.path}: a record vanished without a reason"
         return n_pairs
 
-    def _quarantine(self, source: Source, unit: Unit, error: InputError, writer: UnitWriter) -> None:
+    def refuse(self, source: Source, unit: Unit, error: InputError, writer: UnitWriter) -> None:
+        """Write the quarantine of a file that cannot be read."""
+        _try_again(error, writer)
         detail = Masker(self.config.gates).message(_sentence(error))
         writer.add_file(FileOutcome(source, unit.settings.max_pairs, "quarantined", f"{error.code}: {detail}"))
         writer.add_rejection(

@@ -7,7 +7,7 @@ must not choose which columns mean what.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -69,7 +69,7 @@ def _without_sheet(record: Any) -> Any:
 
 def _rows(opened: pq.ParquetFile) -> Iterator[list[object]]:
     for batch in opened.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
-        yield from (list(row) for row in zip(*(_values(column) for column in batch.columns), strict=True))
+        yield from batch_rows(batch)
 
 
 def _values(column: pa.Array) -> list[Any]:
@@ -93,12 +93,26 @@ def _pairs(file: SourceFile, opened: pq.ParquetFile) -> ReadResult:
     for number, row in enumerate(_rows(opened), start=1):
         place = Locator(row_from=number, row_to=number)
         try:
-            fields = dict(flattened({name: _plain(value) for name, value in zip(names, row, strict=True)}))
+            fields = row_fields(names, row)
         except BadValue as error:
             result.skips.append(skip(error.code, error.detail, place))
             continue
         result.records.append(Fields(source_sha256=file.sha256, path=file.relative, fields=fields, locator=place))
     return result
+
+
+def row_fields(names: Sequence[str], row: Sequence[object]) -> dict[str, str]:
+    """The fields of one row.
+
+    Raises:
+        BadValue: with the skip's code and sentence.
+    """
+    return dict(flattened({name: _plain(value) for name, value in zip(names, row, strict=True)}))
+
+
+def batch_rows(batch: pa.RecordBatch) -> Iterator[list[object]]:
+    """The rows of a batch as plain Python values."""
+    yield from (list(row) for row in zip(*(_values(column) for column in batch.columns), strict=True))
 
 
 def _plain(value: Any) -> Any:

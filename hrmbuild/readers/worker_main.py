@@ -36,14 +36,15 @@ def main() -> None:
         os.dup2(nothing.fileno(), 0)
         os.dup2(nothing.fileno(), 1)
     sys.excepthook = _Crash(answers)
-    _confine(memory_bytes)
+    confine(memory_bytes)
     while head := requests.read(_HEAD.size):
         task, request = pickle.loads(requests.read(_HEAD.unpack(head)[0]))
         _allow_seconds(seconds)
         _send(answers, _answer(task, request))
 
 
-def _confine(memory_bytes: int) -> None:
+def confine(memory_bytes: int) -> None:
+    """Limits of this process on itself: memory, files, connections, other programs."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_AS)

@@ -20,6 +20,8 @@ _BATCH_ROWS = 8192
 UNIT_TABLES = ("candidate", "passage", "rejection", "skip", "source", "unit")
 """Tables that hold what one unit made."""
 
+Rows = dict[str, list[tuple[object, ...]]]
+"""Rows by their table."""
 _TEXT, _WHOLE, _TRUTH = pl.String, pl.Int64, pl.Boolean
 _SCHEMAS: dict[str, dict[str, Any]] = {
     "candidate": {
@@ -66,9 +68,10 @@ class FileOutcome:
 class UnitWriter:
     """Collects the rows of one unit and inserts them in batches."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, unit: str) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection | None, unit: str) -> None:
+        """Without a connection it collects rows that another process inserts: see `taken`."""
         self._connection, self._unit = connection, unit
-        self._rows: dict[str, list[tuple[object, ...]]] = {table: [] for table in _SCHEMAS}
+        self._rows: Rows = {table: [] for table in _SCHEMAS}
         self._ordinal = 0
         self.is_final = True
         """False: what is written here is to be done again by the next ingest, whatever its files' hashes are."""
@@ -108,6 +111,35 @@ class UnitWriter:
             outcome.n_made,
         ))  # fmt: skip
 
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """Of the unit's transaction, for rows that SQL makes."""
+        assert self._connection is not None, "this writer only collects"
+        return self._connection
+
+    def go_on_from(self, ordinal: int) -> None:
+        """The next row has this ordinal: rows of a large file are written in pieces, and keep their order."""
+        self._ordinal = ordinal - 1
+
+    def taken(self) -> Rows:
+        """The rows that were collected, which are no longer here."""
+        rows, self._rows = self._rows, {table: [] for table in _SCHEMAS}
+        return rows
+
+    def add_rows(self, rows: Rows) -> None:
+        """Rows that another writer collected."""
+        self.flush()
+        for table, some in rows.items():
+            if some:
+                insert_rows(self.connection, table, schema=_SCHEMAS[table], rows=some)
+
+    def forget(self) -> None:
+        """Nothing was written so far."""
+        self.taken()
+        for table in UNIT_TABLES:
+            column = "name" if table == "unit" else "unit"
+            self.connection.execute(f"DELETE FROM {table} WHERE {column} = ?", [self._unit])
+
     def _next(self) -> int:
         self._ordinal += 1
         return self._ordinal
@@ -115,7 +147,7 @@ class UnitWriter:
     def _add(self, table: str, row: tuple[object, ...]) -> None:
         rows = self._rows[table]
         rows.append(row)
-        if len(rows) >= _BATCH_ROWS:
+        if len(rows) >= _BATCH_ROWS and self._connection is not None:
             self._insert(table)
 
     def flush(self) -> None:
@@ -126,7 +158,7 @@ class UnitWriter:
     def _insert(self, table: str) -> None:
         if not self._rows[table]:
             return
-        insert_rows(self._connection, table, schema=_SCHEMAS[table], rows=self._rows[table])
+        insert_rows(self.connection, table, schema=_SCHEMAS[table], rows=self._rows[table])
         self._rows[table] = []
 
 

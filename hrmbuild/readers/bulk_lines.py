@@ -1,0 +1,93 @@
+"""A large text file as Arrow batches of its lines: a bounded piece of it in memory, whatever its size.
+
+Owns the cut into lines, numbered as `spans` numbers them (`\\n` after `\\r\\n` and `\\r` became it), and the check that
+every byte is UTF-8. It must not look into a line, and it must not guess an encoding: a file that is not plain UTF-8
+goes to the reader that can (`NotPlainError`).
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from hrmbuild.errors import InputError
+
+BLOCK_BYTES = 32 << 20
+"""Read at a time; a batch holds about as much."""
+MAX_LINE_BYTES = 64 << 20
+"""A longer line is no row of a file of pairs."""
+_ARRAY_ROWS = 8192
+"""Rows of one Arrow batch of a table: DuckDB's threads share a table out by its batches."""
+
+
+class NotPlainError(Exception):
+    """The file is not plain UTF-8 text, or has a line beyond all measure: the ordinary reader decides about it."""
+
+
+def line_tables(path: Path, *, relative: str, sha256: str, block_bytes: int = BLOCK_BYTES) -> Iterator[pa.Table]:
+    """Tables of `line` (1-based) and `text` (its newline included), in order.
+
+    Raises:
+        NotPlainError: see there.
+        InputError: `read.changed`: the bytes are not those that were hashed; raised at the end.
+    """
+    digest, first_line, rest = hashlib.sha256(), 1, b""
+    with path.open("rb") as file:
+        while True:
+            block = file.read(block_bytes)
+            digest.update(block)
+            if first_line == 1 and not rest:
+                block = _without_mark(block)
+            data, rest = _whole_lines(rest + block, is_last=not block)
+            if data:
+                table = _table(data, first_line)
+                first_line += table.num_rows
+                yield table
+            if not block:
+                break
+    if digest.hexdigest() != sha256:
+        raise InputError("read.changed", "the file changed while it was being read", where=relative,
+                         fix="run the command again when nothing writes it")  # fmt: skip
+
+
+def _without_mark(block: bytes) -> bytes:
+    if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)):
+        raise NotPlainError
+    return block.removeprefix(codecs.BOM_UTF8)
+
+
+def _whole_lines(data: bytes, *, is_last: bool) -> tuple[bytes, bytes]:
+    """What can be cut into lines now, newlines normalised, and what must wait for more."""
+    held = b""
+    if b"\r" in data:
+        if data.endswith(b"\r") and not is_last:
+            data, held = data[:-1], b"\r"  # the `\n` that belongs to it may come yet
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if is_last:
+        return data, b""
+    cut = data.rfind(b"\n") + 1
+    if len(data) - cut > MAX_LINE_BYTES:
+        raise NotPlainError
+    return data[:cut], data[cut:] + held
+
+
+def _table(data: bytes, first_line: int) -> pa.Table:
+    if b"\0" in data:
+        raise NotPlainError
+    ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 0x0A) + 1
+    bounds = np.concatenate(([0], ends)) if data.endswith(b"\n") else np.concatenate(([0], ends, [len(data)]))
+    bounds = bounds.astype(np.int32)
+    text = pa.StringArray.from_buffers(len(bounds) - 1, pa.py_buffer(bounds), pa.py_buffer(data))
+    if not data.isascii():
+        try:
+            text.validate(full=True)
+        except pa.ArrowInvalid:
+            raise NotPlainError from None
+    numbers = pa.array(np.arange(first_line, first_line + len(text), dtype=np.int64))
+    batch = pa.RecordBatch.from_arrays([numbers, text], names=["line", "text"])
+    return pa.Table.from_batches([batch.slice(at, _ARRAY_ROWS) for at in range(0, len(text), _ARRAY_ROWS)])

@@ -1,0 +1,117 @@
+"""A large Parquet file as Arrow batches, read in a process of its own that may die.
+
+Owns that process, the stream of batches between it and us, and the check that what comes back is what Arrow says it is
+(every offset, every letter). It must not choose which columns mean what.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hrmbuild.errors import InputError
+from hrmbuild.fingerprint import hash_file
+from hrmbuild.readers.bulk_lines import NotPlainError
+
+MEMORY_BYTES = 2 << 30
+"""Address space of the process that unpacks."""
+TABLE_ROWS = 65_536
+_BATCH_ROWS = 8192
+_START = "from hrmbuild.readers.bulk_parquet import main; main()"
+
+
+def parquet_tables(path: Path, *, relative: str, sha256: str) -> Iterator[pa.Table]:
+    """Tables of the file's columns and `line`, the number of the row (1-based), in order.
+
+    Raises:
+        NotPlainError: the file is no Parquet that can be read so; the ordinary reader says why.
+        InputError: `read.changed`.
+    """
+    first = 1
+    with _unpacking(path) as process:
+        assert process.stdout is not None
+        try:
+            with pa.ipc.open_stream(process.stdout) as stream:
+                waiting: list[pa.RecordBatch] = []
+                for batch in stream:
+                    batch.validate(full=True)
+                    waiting.append(batch)
+                    if sum(len(one) for one in waiting) >= TABLE_ROWS:
+                        yield (table := _numbered(waiting, first))
+                        first, waiting = first + table.num_rows, []
+                if waiting:
+                    yield _numbered(waiting, first)
+        except (pa.ArrowException, OSError):
+            raise NotPlainError from None
+        if process.wait() != 0:
+            raise NotPlainError
+    if hash_file(path) != sha256:
+        raise InputError("read.changed", "the file changed while it was being read", where=relative,
+                         fix="run the command again when nothing writes it")  # fmt: skip
+
+
+class _unpacking:
+    """The process, ended whatever happens."""
+
+    def __init__(self, path: Path) -> None:
+        folders = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path if folder)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _START, str(path), str(MEMORY_BYTES)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": folders, "PYTHONDONTWRITEBYTECODE": "1"},
+        )  # fmt: skip
+
+    def __enter__(self) -> subprocess.Popen[bytes]:
+        return self._process
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._process.wait()
+
+
+def _numbered(batches: list[pa.RecordBatch], first: int) -> pa.Table:
+    table = pa.Table.from_batches(batches)
+    numbers = pa.array(np.arange(first, first + len(table), dtype=np.int64))
+    return table.append_column(_line_name(table.column_names), numbers)
+
+
+def _line_name(names: list[str]) -> str:
+    if "line" in names:
+        raise NotPlainError  # a column of that name belongs to the file, and SQL could not tell them apart
+    return "line"
+
+
+def main() -> None:
+    """The inside of the process: limits first, then the batches on its output."""
+    from hrmbuild.readers.worker_main import confine
+
+    path, memory_bytes = sys.argv[1], int(sys.argv[2])
+    confine(memory_bytes)
+    # With pre_buffer Arrow keeps every byte that it has read.
+    with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, memory_map=False) as file:
+        schema = pa.schema([pa.field(name, _plain_type(type_)) for name, type_ in _fields(file.schema_arrow)])
+        with pa.ipc.new_stream(sys.stdout.buffer, schema) as out:
+            for batch in file.iter_batches(_BATCH_ROWS, use_threads=False):
+                out.write_batch(pa.RecordBatch.from_arrays(
+                    [column if column.type == field.type else column.cast(field.type)
+                     for column, field in zip(batch.columns, schema, strict=True)], schema=schema))  # fmt: skip
+
+
+def _fields(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
+    return [(str(field.name), field.type) for field in schema]
+
+
+def _plain_type(type_: pa.DataType) -> pa.DataType:
+    """All sorts of text as one."""
+    inner = type_.value_type if pa.types.is_dictionary(type_) else type_
+    is_text = pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_string_view(inner)
+    return pa.string() if is_text else type_
