@@ -37,6 +37,7 @@ from hrmbuild.errors import InputError
 from hrmbuild.files import disk_errors
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.records.decision import UNAUTHENTICATED, Action, Decision
+from hrmbuild.records.log import LogEntry
 
 DECISIONS_NAME = "decisions.jsonl"
 PREDICATE_TYPE = "urn:hrmbuild:decision:1"
@@ -187,10 +188,19 @@ def _is_unlogged(last: Recorded, log: Log) -> bool:
 
 def _tell_log(log_path: Path, recorded: Recorded) -> None:
     decision = recorded.decision
-    facts = {"subject": decision.subject.sha256, "kind": decision.subject.kind}
-    if recorded.keyid:
-        facts["signed_by"] = recorded.keyid
-    append_to_log(log_path, decision.action, recorded.sha256, at=decision.at, facts=facts)
+    append_to_log(log_path, decision.action, recorded.sha256, at=decision.at, facts=_log_facts(recorded))
+
+
+def _log_facts(recorded: Recorded) -> dict[str, str]:
+    subject = recorded.decision.subject
+    facts = {"subject": subject.sha256, "kind": subject.kind}
+    return facts | ({"signed_by": recorded.keyid} if recorded.keyid else {})
+
+
+def _is_told_by(recorded: Recorded, entry: LogEntry) -> bool:
+    """Whether an entry says of a decision all that it must; its number and its link are the chain's own."""
+    decision = recorded.decision
+    return (entry.event, entry.at, entry.facts) == (decision.action, decision.at, _log_facts(recorded))
 
 
 def chain_problems(decisions: Decisions, log: Log, *, may_lack_last: bool = False) -> Iterator[str]:
@@ -208,6 +218,8 @@ def chain_problems(decisions: Decisions, log: Log, *, may_lack_last: bool = Fals
         last = one is decisions.recorded[-1]
         if one.sha256 not in told and not (may_lack_last and last and _is_unlogged(one, log)):
             yield f"{one.title} is not what {LOG_NAME} tells: it was altered or added, or the log's end was cut off"
+        if one.sha256 in told and not _is_told_by(one, told[one.sha256]):
+            yield f"{LOG_NAME} line {told[one.sha256].n} tells another thing than the decision of {one.title}"
         if one.decision.log_head != START and one.decision.log_head not in log.links:
             yield f"{one.title} states a head that {LOG_NAME} does not reach"
     for sha256, entry in told.items():

@@ -15,7 +15,9 @@ import pytest
 from packaged_project import Packaged, copy_packaged
 from small_project import write_project
 
-from hrmbuild.audit.keys import new_key
+from hrmbuild.audit.decisions import DECISIONS_NAME
+from hrmbuild.audit.decisions import append as append_decision
+from hrmbuild.audit.keys import PrivateKey, new_key, read_private_key
 from hrmbuild.audit.log import append, read_log
 from hrmbuild.config.loading import Project, load_project
 from hrmbuild.errors import InputError, UsageError
@@ -24,6 +26,7 @@ from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
 from hrmbuild.pipelines.package import package
 from hrmbuild.pipelines.verify import verify
+from hrmbuild.records.decision import Decision, Subject
 
 TOMORROW = (date.today() + timedelta(days=2)).isoformat()
 
@@ -269,7 +272,6 @@ def forged(frozen: Frozen, seed: int) -> list[str]:
 
 
 def _sign_with(frozen: Frozen, key: Path) -> None:
-    from hrmbuild.audit.keys import read_private_key
     from hrmbuild.audit.signing import signed_bytes, statement
 
     data = (frozen.manifest / "manifest.json").read_bytes()
@@ -280,8 +282,38 @@ def _sign_with(frozen: Frozen, key: Path) -> None:
     (frozen.manifest / "manifest.dsse.json").write_bytes(signed_bytes(value, read_private_key(key)))
 
 
+def decision(frozen: Frozen, seed: int) -> list[str]:
+    """Decisions are made, and then altered or cut."""
+    path = decide_twice(frozen)
+    if seed % 2:
+        _byte(path, seed)
+    else:
+        path.write_bytes(path.read_bytes()[: -1 - draw_below(path.stat().st_size - 1, "manifest", seed, "cut")])
+    return ["decisions: line", "is not there as it was told"]
+
+
+def decide_twice(frozen: Frozen, *, key: PrivateKey | None = None) -> Path:
+    path = frozen.project.work / DECISIONS_NAME
+    digest = sha256_hex((frozen.manifest / "manifest.json").read_bytes())
+    for action in ("approve", "reject"):
+        about = Subject(kind="manifest", sha256=digest)
+        append_decision(path, Decision(action=action, subject=about, reason="read", at="2026-01-01T00:00:00Z"), key=key)
+    return path
+
+
+def resealed_decisions(frozen: Frozen, seed: int) -> list[str]:
+    """The log is begun anew, and everything in it decided with another key."""
+    (frozen.project.work / "log.jsonl").unlink()
+    digest = sha256_hex((frozen.manifest / "manifest.json").read_bytes())
+    append(frozen.project.work / "log.jsonl", "freeze", digest, at=f"2026-01-01T00:00:{seed % 60:02}Z", facts={})
+    key = read_private_key(new_key("forger", frozen.trust.parent / f"forger{seed}").private)
+    decide_twice(frozen, key=key)
+    return [key.fingerprint[:16]]
+
+
 ALTERATIONS: tuple[Callable[[Frozen, int], list[str]], ...] = (
-    pack_byte, source_byte, row, field, log_line, planted, gone, linked, forged, field,
+    pack_byte, source_byte, row, field, log_line, planted, gone, linked, forged, field, decision,
+    resealed_decisions,
 )  # fmt: skip
 
 
