@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hrmbuild.cli.audit_trace_lines import trace_lines
 from hrmbuild.cli.options import ConfigOption, WorkOption, project_of
 from hrmbuild.cli.output import JsonFlag, emit
 from hrmbuild.config.loading import Project, find_config
@@ -24,6 +25,7 @@ RoleOption = Annotated[str | None, typer.Option("--role", metavar="R", help="Sho
 
 def register(group: typer.Typer) -> None:
     """Add these commands to the group."""
+    group.command("trace", short_help="A pair, a source or a package, and all that it hangs together with.")(trace)
     group.command("prove", short_help="Prove that a pair stands in a manifest; check such a proof.")(prove)
 
 
@@ -61,3 +63,19 @@ def prove(
     )
     lines = [f"proof         {out}"] if out is not None else [json.dumps(made.as_dict(), ensure_ascii=False)]
     emit(made, lines, as_json=as_json)
+
+
+def trace(
+    thing: Annotated[str, typer.Argument(metavar="PAIR|SOURCE|PACKAGE", help="Id, leaf, path, SHA-256 or folder.")],
+    manifest: ManifestOption = None,
+    show_label: ShowLabelOption = None,
+    role: RoleOption = None,
+    config: ConfigOption = None,
+    work: WorkOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """From a pair to its sources, manifests, runs and packages; from a source or a package to its pairs."""
+    from hrmbuild.pipelines.audit_trace import trace as follow
+
+    found = follow(project_of(config, None, work), thing, manifest=manifest, show_label=show_label, role=role)
+    emit(found, trace_lines(found.as_dict()), as_json=as_json)

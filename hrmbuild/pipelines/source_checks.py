@@ -102,3 +102,29 @@ def _problem(source: Source, texts: Texts, quote: _Quote) -> str | None:
     except (InputError, ValueError, TypeError) as error:
         return f"{source.path}, {quote.locator}: {error}"
     return None if stands else f"{source.path}, {quote.locator}"
+
+
+class WordsAgain(NamedTuple):
+    """A place in a source, read again."""
+
+    file: str
+    """`as frozen`, or what is wrong with the file."""
+    words: str | None = None
+    """What stands there after the masks; None where the file or the place cannot be read as text."""
+
+
+def words_again(copies: list[Source], locator: Locator, inputs: dict[str, str], *, folder: Path) -> WordsAgain:
+    """The words at a locator, from the first of some equal files that is there as it was frozen."""
+    told = "no source of this manifest"
+    for source in copies:
+        problem = file_problem(folder / source.path, source.sha256)
+        if problem is not None:
+            told = problem
+            continue
+        try:
+            texts = load_texts_guarded(folder / source.path, format=source.format)
+            exact = resolve_in(texts, locator, where=source.path)
+            return WordsAgain("as frozen", apply_masks(exact, read_masks(inputs)))
+        except (InputError, ValueError, TypeError):
+            told = "as frozen"
+    return WordsAgain(told)

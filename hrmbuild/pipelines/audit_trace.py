@@ -1,0 +1,241 @@
+"""`hrmbuild audit trace`: from a pair, a source or a package to all that it hangs together with.
+
+Owns following the links, both ways, inside one project: pair, occurrence, source, template, query or rule inputs,
+manifest, run, package. Words of a source are read again from the file where its bytes are those that were frozen, and
+shown after the recorded masks; texts above the label that may be shown are left out, their places are not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hrmbuild.assets import asset_folder
+from hrmbuild.audit import evidence
+from hrmbuild.audit.evidence import EvidenceRow
+from hrmbuild.audit.manifest import load_manifest_bytes, read_manifest
+from hrmbuild.config.loading import Project
+from hrmbuild.errors import HrmbuildError, InputError
+from hrmbuild.fingerprint import hash_file, sha256_hex
+from hrmbuild.packaging.verify import read_package_manifest
+from hrmbuild.pipelines.audit_pairs import FrozenPack, find_pair, frozen_pack, shown_labels
+from hrmbuild.pipelines.frozen_corpus import frozen_folder
+from hrmbuild.pipelines.manifests import all_manifests
+from hrmbuild.pipelines.source_checks import words_again
+from hrmbuild.records.locator import Locator
+from hrmbuild.records.manifest import Manifest, SourceEntry
+from hrmbuild.records.pair import SPLITS
+from hrmbuild.training.run_folder import RunFolder
+
+_SHA256 = re.compile(r"[0-9a-f]{6,64}")
+SHOWN_PAIRS = 20
+"""Pairs of a source that are named; all are counted."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What was found; a plain value of nested dictionaries, as `--json` prints it."""
+
+    kind: str
+    """`pair`, `source` or `package`."""
+    found: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The keys of `audit trace --json`."""
+        return {"kind": self.kind, **self.found}
+
+
+def trace(
+    project: Project,
+    thing: str,
+    *,
+    manifest: Path | None = None,
+    show_label: str | None = None,
+    role: str | None = None,
+) -> Trace:
+    """Follow a pair (id, salted leaf, six digits or more of either), a source (path or SHA-256) or a package (folder).
+
+    Raises:
+        UsageError, InputError: as `frozen_pack`, `find_pair` and `shown_labels`; `package.*` of a package.
+    """
+    if (Path(thing) / "corpus-manifest.json").is_file():
+        return Trace("package", _package(project, Path(thing)))
+    pack = frozen_pack(project, manifest)
+    entry = _source_entry(pack.manifest, thing)
+    if entry is not None:
+        return Trace("source", _source(project, pack, entry))
+    shown = shown_labels(pack.manifest, show_label=show_label, role=role, project=project)
+    return Trace("pair", _pair(project, pack, find_pair(pack, thing), shown))
+
+
+def _source_entry(manifest: Manifest, thing: str) -> SourceEntry | None:
+    by_path = [entry for entry in manifest.sources if entry.source.path == thing]
+    digits = thing.lower()
+    by_hash = [entry for entry in manifest.sources if entry.source.sha256.startswith(digits)]
+    found = by_path or (by_hash if _SHA256.fullmatch(digits) else [])
+    return found[0] if found else None
+
+
+# --- a pair --------------------
+
+
+def _pair(project: Project, pack: FrozenPack, row: EvidenceRow, shown: frozenset[str]) -> dict[str, Any]:
+    value = row.value
+    readable = value["label"] in shown
+    told = {name: value[name] for name in ("id", "split", "label", "condition", "derivation", "book", "stratum")}
+    told |= {"leaf": row.salted_leaf, "question": value["kind"], "axis": value.get("axis"), "shown": readable}
+    told |= {"tokens": [row.instruction_tokens, row.response_tokens]}
+    if readable:
+        told |= {name: value[name] for name in ("instruction", "response", "answer")}
+    names = _names_of_templates(project)
+    occurrences = [_occurrence(project, pack.manifest, value, one, readable) for one in value["occurrences"]]
+    return {
+        **told,
+        "occurrences": [{**one, "template": names.get(one["template_sha256"])} for one in occurrences],
+        "gates": [_gate(gate) for gate in pack.manifest.gates],
+        **_descendants(project, [folder for folder in all_manifests(project) if _holds(folder, row.id)]),
+    }  # fmt: skip
+
+
+def _gate(gate: Any) -> str:
+    thresholds = ", ".join(f"{name} {value}" for name, value in sorted(gate.thresholds.items()))
+    return f"{gate.name} ({thresholds})" if thresholds else gate.name
+
+
+def _occurrence(
+    project: Project, manifest: Manifest, value: dict[str, Any], one: dict[str, Any], readable: bool
+) -> dict[str, Any]:
+    entries = [entry.source for entry in manifest.sources if entry.source.sha256 == one["source_sha256"]]
+    locator, inputs = Locator.model_validate(one["locator"]), one.get("inputs") or {}
+    quotes = value["derivation"] in ("quoted", "absent") and locator.char_from is not None
+    again = words_again(entries, locator, inputs, folder=project.folder)
+    told: dict[str, Any] = {
+        "source_sha256": one["source_sha256"], "paths": [source.path for source in entries],
+        "declared": [_declared(source) for source in entries], "locator": _numbers(one["locator"], readable),
+        "template_sha256": one["template_sha256"],
+        "file": again.file, "stands": again.words == one["text"] if quotes and again.words is not None else None,
+    }  # fmt: skip
+    if readable:
+        told |= {"text": one["text"], "query": one.get("query"), "inputs": inputs, "place": str(locator)}
+        told |= {"text_again": again.words if quotes else None}
+    return told
+
+
+def _numbers(locator: dict[str, Any], readable: bool) -> dict[str, Any]:
+    """The place; without its words (headings, names of sheets) where they may not be shown."""
+    return {name: value for name, value in locator.items() if readable or isinstance(value, int)}
+
+
+def _declared(source: Any) -> dict[str, Any]:
+    names = ("owner", "license", "label", "declared_by", "effective_from", "effective_until", "format")
+    return {name: getattr(source, name) for name in names if getattr(source, name) is not None}
+
+
+def _names_of_templates(project: Project) -> dict[str, str]:
+    """Name of each template by its SHA-256: the project's own, and those of this release."""
+    folders = [asset_folder("templates")]
+    folders += [project.config_path.parent / project.config.templates] if project.config.templates else []
+    files = [(folder, path) for folder in folders for path in sorted(folder.rglob("*.j2"))]
+    return {hash_file(path): path.relative_to(folder).as_posix() for folder, path in files}
+
+
+# --- a source --------------------
+
+
+def _source(project: Project, pack: FrozenPack, entry: SourceEntry) -> dict[str, Any]:
+    source = entry.source
+    by_split: Counter[str] = Counter()
+    by_question: Counter[str] = Counter()
+    pairs: list[dict[str, str]] = []
+    n_shared = 0
+    for row, value in _rows_from(pack.folder, source.sha256):
+        by_split[row.split] += 1
+        by_question[value["kind"]] += 1
+        n_shared += len({one["source_sha256"] for one in value["occurrences"]}) > 1
+        if len(pairs) < SHOWN_PAIRS:
+            pairs.append({"id": row.id, "leaf": row.salted_leaf, "split": row.split, "question": value["kind"]})
+    folders = [folder for folder in all_manifests(project) if _names(folder, source.sha256)]
+    return {
+        "path": source.path, "sha256": source.sha256, "declared": _declared(source), "status": entry.status,
+        "reason": entry.reason, "records": entry.records, "made": entry.made, "kept": entry.kept,
+        "rejected": entry.rejected, "reasons": entry.reasons, "n_pairs": sum(by_split.values()),
+        "splits": {split: by_split[split] for split in SPLITS}, "questions": dict(sorted(by_question.items())),
+        "also_from_others": n_shared, "pairs": pairs, **_descendants(project, folders),
+    }  # fmt: skip
+
+
+def _rows_from(folder: Path, sha256: str) -> Iterator[tuple[EvidenceRow, dict[str, Any]]]:
+    mark = f'"source_sha256":"{sha256}"'
+    for row in evidence.read_evidence(folder):
+        if mark in row.row:
+            yield row, row.value
+
+
+# --- a package, and what hangs on manifests --------------------
+
+
+def _package(project: Project, folder: Path) -> dict[str, Any]:
+    manifest = read_package_manifest(folder)
+    try:
+        frozen = frozen_folder(project, manifest.corpus_manifest_sha256)
+    except InputError:
+        frozen = None
+    corpus = read_manifest(frozen) if frozen is not None else None
+    sources = [
+        {
+            "path": entry.source.path,
+            "sha256": entry.source.sha256,
+            **_declared(entry.source),
+            "pairs": entry.count.pairs,
+        }
+        for entry in (corpus.sources if corpus is not None else ())
+    ]
+    return {
+        "package": str(folder), "name": manifest.name, "version": manifest.version, "label": manifest.label,
+        "content_root": manifest.content_root, "corpus_content_root": manifest.corpus_content_root,
+        "corpus_manifest_sha256": manifest.corpus_manifest_sha256,
+        "splits": {split: count.pairs for split, count in corpus.splits.items()} if corpus is not None else None,
+        "sources": sources, **_descendants(project, [frozen] if frozen is not None else []),
+    }  # fmt: skip
+
+
+def _descendants(project: Project, folders: list[Path]) -> dict[str, Any]:
+    """Manifests with their runs and packages."""
+    hashes = {sha256_hex(load_manifest_bytes(folder)): folder for folder in folders}
+    runs = [name for name, sha256 in _runs(project) if sha256 in hashes]
+    packages = [name for name, sha256 in _packages(project) if sha256 in hashes]
+    manifests = [{"folder": folder.name, "sha256": sha256} for sha256, folder in hashes.items()]
+    return {"manifests": manifests, "runs": runs, "packages": packages}
+
+
+def _runs(project: Project) -> Iterator[tuple[str, str]]:
+    for path in sorted(project.runs_folder.glob("*/run.json")):
+        try:
+            record = RunFolder(path.parent).record()
+        except HrmbuildError:
+            continue  # `verify` says what is wrong with it
+        if record is not None:
+            yield path.parent.name, record.manifest_sha256
+
+
+def _packages(project: Project) -> Iterator[tuple[str, str]]:
+    for path in sorted(project.packages_folder.glob("*/corpus-manifest.json")):
+        try:
+            yield path.parent.name, read_package_manifest(path.parent).corpus_manifest_sha256
+        except HrmbuildError:
+            continue
+
+
+def _holds(folder: Path, pair_id: str) -> bool:
+    try:
+        return any(evidence.find_places(folder, "id", pair_id))
+    except InputError:
+        return False
+
+
+def _names(folder: Path, source_sha256: str) -> bool:
+    return source_sha256.encode() in load_manifest_bytes(folder)
