@@ -31,20 +31,22 @@ _DECLARED_ROLES: dict[str, Role] = {
 _KEY_NAME = re.compile(r"(?:^|_)(?:id|key|code|no|nr|number|uuid|sku)$|(?-i:(?<=[a-z])I[Dd])$|^id$", re.I)
 _PERSONAL_NAME = re.compile(
     r"(?:first|last|sur|middle|full|given|family|person|customer|employee|client|holder|contact|user)_?name$|^name$|"
-    r"e_?mail|phone(?:_?(?:no|nr|number))?$|mobile$|street|address|birth|\bdob\b|iban|ssn|passport|gender|^sex$|religion|ethnic|nationality|"
+    r"e_?mail|phone(?:_?(?:no|nr|number))?$|mobile$|street|address|birth(?!s$)|\bdob\b|iban|ssn|passport|gender|^sex$|religion|ethnic|nationality|"
     r"senior_?citizen|marital|^age$",
     re.I,
 )
 _NO_QUANTITY = re.compile(
-    r"(?:^|[ _])(?:year|yr|zip|zip_?code|postal_?code|postcode|lat|latitude|lon|lng|longitude|id|code|no|nr)$|"
+    r"(?:^|[ _])(?:year|yr|fy|quarter|month|week|weekday|day|hour|(?:day|date)_of_(?:week|month|year)|rank|"
+    r"zip|zip_?code|postal_?code|postcode|lat|latitude|lon|lng|longitude|id|code|no|nr)$|"
     r"(?-i:(?<=[a-z])I[Dd])$",
     re.I,
 )
-"""Numbers by their form only: nobody adds up years or postcodes."""
-_NAMELESS = re.compile(r"\s*$|column_\d+$|Unnamed: \d+$", re.I)
+"""Numbers by their form only: nobody adds up years, ranks or postcodes."""
+_NAMELESS = re.compile(r"\s*$|column_\d+$|Unnamed: \d+$|__index_level_\d+__$", re.I)
 _PLAIN = re.compile(r"[+-]?\d+(?:\.\d+)?$")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?$")
 _COMMA = re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d{1,2}$")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?$")
 _MOST_DECIMALS, _MOST_DIGITS = 6, 15
 """Beyond these a number is a measurement or a code: its sums would not fit a DECIMAL, nor its cells a shown row."""
 _DRESS = re.compile(r"^(?P<open>\()?(?P<sign>-)?(?P<currency>[$€£])?\s?(?P<digits>[\d.,+-]+)\s?(?P<percent>%)?\)?$")
@@ -257,11 +259,11 @@ def _unit_name(suffix: str) -> str:
 
 
 def _read_dates(cells: Sequence[str | None]) -> tuple[dt.date | None, ...] | None:
-    """ISO 8601 days only: 3/4/2025 is two days."""
-    if not any(cells) or any(cell is not None and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", cell) for cell in cells):
+    """ISO 8601 days only, also as databases write them, at midnight: 3/4/2025 is two days, and a time is no day."""
+    if not any(cells) or any(cell is not None and not _DAY.match(cell) for cell in cells):
         return None
     try:
-        return tuple(None if cell is None else dt.date.fromisoformat(cell) for cell in cells)
+        return tuple(None if cell is None else dt.date.fromisoformat(cell[:10]) for cell in cells)
     except ValueError:
         return None
 

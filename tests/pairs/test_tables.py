@@ -199,3 +199,15 @@ def test_names_that_sql_keeps_for_itself_are_quoted_and_equal_names_are_left_out
     assert set(roles(made)) == {"id", "order", "select"}
     pairs = pairs_of(compile_all([(source_of("t.csv", config()), made)], config()))
     assert any('"order"' in (pair.occurrence.query or "") for pair in pairs) and len(pairs) > 50
+
+
+def test_calendar_parts_ranks_and_frame_indices_are_no_quantities() -> None:
+    names = ("month", "day_of_week", "Rank", "fy", "__index_level_0__", "births")
+    cells = ("1", "23", "7")
+    made = table("t", **{name: list(cells) for name in names})
+    assert roles(made) == {"month": "text", "day_of_week": "text", "Rank": "text", "fy": "text", "births": "number"}
+
+
+def test_a_day_may_be_written_with_midnight_and_with_no_other_time() -> None:
+    made = table("t", at=["2013-01-01 00:00:00", "2013-02-01", None], seen=["2013-01-01 09:30:00", "2013-01-02", None])
+    assert roles(made) == {"at": "date", "seen": "text"}
