@@ -86,7 +86,11 @@ def decide(
     signer = stated.signer()
     known = [one for one in _known(project) if kind is None or one.kind == kind]
     found = _each(names, lambda name: _subject(name, known, kind))
-    held = {} if all(one.kind != "rejection" for one in found) else {one.digest: one for one in _rejections(project)}
+    held = (
+        {}
+        if all(one.kind != "rejection" for one in found)
+        else {one.digest: one for one in _rejections(project, held=True)}
+    )
     about = [(one, _facts(held[one.sha256]) if one.kind == "rejection" else {}) for one in found]
     return _record(project, action, about, stated, signer)
 
@@ -190,13 +194,14 @@ def _known(project: Project) -> list[Subject]:
         with Corpus.open(project.corpus_path, read_only=True) as corpus:
             found += [Subject(kind="source", sha256=one.source.sha256, name=one.source.path)
                       for one in corpus.sources()]  # fmt: skip
-        found += [_rejected(one) for one in _rejections(project) if one.held]
+        found += [_rejected(one) for one in _rejections(project, held=True)]
     return found
 
 
-def _rejections(project: Project) -> list[ListedRejection]:
+def _rejections(project: Project, *, held: bool = False) -> list[ListedRejection]:
+    """All of them, or those that are held."""
     with Corpus.open(project.corpus_path, read_only=True) as corpus:
-        return list(listed_rejections(corpus))
+        return [one for one in listed_rejections(corpus) if one.held >= held]
 
 
 def _rejected(one: ListedRejection) -> Subject:

@@ -203,3 +203,16 @@ def test_nothing_is_added_to_records_that_do_not_hold(desk: Desk) -> None:
     with pytest.raises(InputError) as caught:
         append(desk.path, decision(), key=desk.ada)
     assert caught.value.code == "decisions.broken" and desk.path.read_bytes() == before
+
+
+def test_the_golden_decisions_are_read_counted_and_told_by_their_log() -> None:
+    folder = Path(__file__).resolve().parent.parent / "golden" / "decisions"
+    trust = read_trust(folder / "trust.yaml", today=date(2026, 11, 22))
+    decisions, log = read(folder / DECISIONS_NAME), read_log(folder / LOG_NAME)
+    recorded = decisions.recorded
+    assert [check.ok for check in decision_checks(decisions, log, trust=trust)] == [True, True]
+    assert [(one.decision.action, one.decision.subject.kind, one.keyid is None) for one in recorded] == [
+        ("approve", "manifest", False), ("release", "rejection", True), ("withdraw", "source", False),
+        ("review_reject", "pair", True),
+    ]  # fmt: skip
+    assert recorded[1].decision.facts["pair_id"] == "c" * 64 and recorded[0].judge(trust).person == "Ada"
