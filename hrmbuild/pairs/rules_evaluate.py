@@ -15,6 +15,7 @@ from hrmbuild.pairs.expression_nodes import Node, quoted, to_sql
 from hrmbuild.pairs.rules_checked import CheckedRules
 from hrmbuild.pairs.rules_domains import parameter_type
 from hrmbuild.pairs.variants import Variant
+from hrmbuild.records.ruleset import RuleSet
 
 NO_RULE = "no rule applies"
 """The outcome in a gap."""
@@ -88,3 +89,10 @@ def _decision(rules: CheckedRules, variant: Variant, row: tuple[object, ...]) ->
         return Decision(fired, rules.ruleset.rules[fired[0]].then)
     amount = row[len(rules.conditions) + fired[0]]
     return Decision(fired, NO_RULE if amount is None else str(amount))
+
+
+def breaks_promise(ruleset: RuleSet, decision: Decision) -> bool:
+    """Whether rules hold together that the hit policy keeps apart (`unique`), or say different things (`any`)."""
+    if ruleset.hit_policy == "unique":
+        return len(decision.fired) > 1
+    return ruleset.hit_policy == "any" and len({ruleset.rules[i].then for i in decision.fired}) > 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from hrmbuild.pairs.context import CompileContext, SqlConnection
 from hrmbuild.pairs.rules_checked import CheckedRules, check_rules
-from hrmbuild.pairs.rules_evaluate import NO_RULE
+from hrmbuild.pairs.rules_evaluate import NO_RULE, breaks_promise
 from hrmbuild.pairs.rules_facts import facts_pairs
 from hrmbuild.pairs.rules_missing import Withheld, withhold
 from hrmbuild.pairs.rules_pairs import Compilation, Question
@@ -22,6 +22,7 @@ from hrmbuild.pairs.scenarios import Scenario, build_scenarios, cell_sides
 from hrmbuild.pairs.variants import Variant, as_written, build_variants, excerpt
 from hrmbuild.records.document import RuleSetFile
 from hrmbuild.records.pair import Answer, CompiledPair, Rejection
+from hrmbuild.records.ruleset import RuleSet
 
 CUTS_AS_WRITTEN = 40
 """Excerpts and single rules drawn from the rule set as written; each variant has one of each."""
@@ -50,14 +51,40 @@ def compile_ruleset(record: RuleSetFile, context: CompileContext) -> Iterator[Co
         raise ValueError("executable rules need a connection")
     rules = check_rules(record.ruleset, path=record.path, connection=context.connection, as_of=context.as_of)
     drawn = draw_scenarios(rules, context, context.connection)
+    broken = [scenario for scenario in drawn.whole if breaks_promise(rules.ruleset, scenario.decision)]
+    if broken:
+        yield _no_single_answer(rules, broken, record, context)
+    drawn = Drawn(*(_kept(rules.ruleset, one) for one in (drawn.whole, drawn.excerpts, drawn.singles)))
     sides = cell_sides(drawn.whole, seed=context.seed)
-    compilation = Compilation(rules, context, context.connection, record.locator, sides)
+    compilation = Compilation(rules, context, context.connection, record.locator, sides, record.places)
     seen: set[str] = set()
     for pair in _pairs(compilation, drawn):
         # Draws meet: two excerpts may be the same rules, and two cases the same without their withheld fact.
         if pair.content_key not in seen:
             seen.add(pair.content_key)
             yield pair
+
+
+def _kept(ruleset: RuleSet, scenarios: Sequence[Scenario]) -> list[Scenario]:
+    return [scenario for scenario in scenarios if not breaks_promise(ruleset, scenario.decision)]
+
+
+def _no_single_answer(
+    rules: CheckedRules, broken: Sequence[Scenario], record: RuleSetFile, context: CompileContext
+) -> Rejection:
+    """The cases under which rules hold together that, by the hit policy, should not."""
+    first = broken[0]
+    ids = " and ".join(rules.ruleset.rules[i].id for i in first.decision.fired[:2])
+    told = ", ".join(f"{d.fact.text} {d.text(i)}" for d, i in zip(rules.domains, first.case, strict=True))
+    return Rejection(
+        stage="compile",
+        code="compile.overlap",
+        detail=f"hit policy {rules.ruleset.hit_policy}, but {ids} hold together (as for {told}); {len(broken)} cases "
+        "of this kind make no pair",
+        path=context.source.path,
+        source_sha256=context.source.sha256,
+        locator=record.locator,
+    )
 
 
 def _pairs(compilation: Compilation, drawn: Drawn) -> Iterator[CompiledPair]:

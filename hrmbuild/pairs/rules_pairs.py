@@ -60,6 +60,8 @@ class Question:
     boundary: bool = False
     case_text: str | None = None
     """The case where it stands apart from the question; None where the wording tells it."""
+    rule: str | None = None
+    """Id of the deciding rule, where one decides."""
     shows_rules: bool = True
     """Whether the shown text is of rules: where it is not, variant and thresholds are no part of the question."""
 
@@ -74,6 +76,8 @@ class Compilation:
     locator: Locator
     cell_sides: Mapping[str, Split]
     """The held-out decision cells."""
+    places: Mapping[str, Locator] = field(default_factory=dict)
+    """Rule id -> its row in a decision table."""
 
     def question(self, kind: str, scenario: Scenario, *, answer: Answer, response: str) -> Question:
         """A question about a whole scenario, told in the scenario's own way."""
@@ -91,11 +95,12 @@ class Compilation:
             cell=None if scenario.variant.is_excerpt else scenario.cell,
             cell_side=self.cell_sides.get(scenario.cell, "train"),
             boundary=scenario.boundary,
+            rule=None if scenario.decision.decided_by is None else self.rule_id(scenario.decision.decided_by),
         )
 
     def pair(self, question: Question) -> CompiledPair:
         """The pair of a question."""
-        return build_pair(question, self.rules, self.context, self.locator)
+        return build_pair(question, self.rules, self.context, self.places.get(question.rule or "", self.locator))
 
     def response(self, kind: str, /, **values: object) -> str:
         """A response by its template in `rules/answer/`."""

@@ -26,7 +26,7 @@ from hrmbuild.readers.inference import HEAD_BYTES
 from hrmbuild.readers.registry import choose_format
 from hrmbuild.readers.result import ReadResult
 from hrmbuild.readers.worker import read_guarded
-from hrmbuild.records.document import Document, Record, Table
+from hrmbuild.records.document import Document, Record, RuleSetFile, Table
 from hrmbuild.records.locator import Locator
 from hrmbuild.records.pair import CompiledPair, Rejection
 from hrmbuild.records.passage import SourcePassage
@@ -191,7 +191,8 @@ def _passages(record: Record, context: CompileContext) -> list[SourcePassage]:
 
 
 def _needs_sql(unit: Unit, readable: list[tuple[Source, ReadResult]]) -> bool:
-    return unit.settings.kind == "tables" or any(source.format == "ruleset" for source, _ in readable)
+    found = (record for _, result in readable for record in result.records)
+    return unit.settings.kind == "tables" or any(isinstance(record, RuleSetFile) for record in found)
 
 
 def _head(file: FoundFile) -> bytes:

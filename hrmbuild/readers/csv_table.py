@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from hrmbuild.readers.decision_sheets import csv_rules
 from hrmbuild.readers.decoding import decode
 from hrmbuild.readers.result import ReadResult, SourceFile
 from hrmbuild.readers.spans import SourceText
@@ -40,12 +41,15 @@ class Dialect:
 
 
 def read_csv(file: SourceFile) -> ReadResult:
-    """One Table, or one Fields a row where the source's kind is `pairs`."""
+    """One Table; one Fields a row where the source's kind is `pairs`; rule sets where it is `rules`."""
     decoded = decode(file.data, where=file.relative)
     source = SourceText(decoded.text)
     dialect = find_dialect(decoded.text)
     shape = _shape(file, source, dialect)
     notes = [*decoded.notes, f"delimiter: {_NAMES.get(dialect.delimiter, dialect.delimiter)}", *shape.notes]
+    if file.source.kind == "rules":
+        rules, told = csv_rules(file, shape)
+        return ReadResult(rules, shape.skips, [*notes, *told])
     records: list[Record] = list(_fields(file, shape)) if file.source.kind == "pairs" else [_table(file, shape)]
     return ReadResult(records, shape.skips, notes)
 

@@ -27,6 +27,7 @@ _BY_SUFFIX = {
     ".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "xls", ".xlsb": "xlsb", ".ods": "ods",
     ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".sqlite": "sqlite", ".sqlite3": "sqlite", ".duckdb": "duckdb", ".parquet": "parquet", ".xml": "xml",
+    ".dmn": "dmn",
     ".yaml": "ruleset", ".yml": "ruleset",
 }  # fmt: skip
 
@@ -51,6 +52,8 @@ _DATABASES = ((b"SQLite format 3\0", 0, "sqlite"), (b"DUCK", 8, "duckdb"), (b"PA
 
 _MAGIC = (b"%PDF", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"{\\rtf", b"\x1f\x8b", b"\x89PNG")
 _MARKUP = re.compile(r"\s*<(?:\?xml|!doctype|html|!--)", re.IGNORECASE)
+_DMN = re.compile(rb"""["']https?://www\.omg\.org/spec/DMN/\d{8}/MODEL""")
+"""The language of the root element of a decision model."""
 _FRONT_MATTER = re.compile(r"---[ \t]*\n[\w\"'-]+\s*:")
 _MAIL_HEADER = re.compile(r"(?:Received|Return-Path|Delivered-To|MIME-Version|Message-ID|X-[\w-]+):\s", re.IGNORECASE)
 
@@ -61,6 +64,8 @@ def infer_format(path: Path, head: bytes) -> str | None:
     if suffix == ".json":
         return "jsonl" if _is_json_lines(head) else "json"
     known = _BY_SUFFIX.get(suffix)
+    if known == "xml" and _DMN.search(head):
+        return "dmn"
     if known is not None:
         return known
     for magic, at, format in _DATABASES:

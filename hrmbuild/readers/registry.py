@@ -15,6 +15,7 @@ from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.readers.cases import read_cases
 from hrmbuild.readers.csv_table import read_csv
+from hrmbuild.readers.dmn import read_dmn
 from hrmbuild.readers.docx import read_docx
 from hrmbuild.readers.duckdb_file import read_duckdb
 from hrmbuild.readers.eml import read_eml
@@ -38,6 +39,7 @@ from hrmbuild.readers.xml_file import read_xml
 READERS: Mapping[str, Reader] = {
     "cases": read_cases,
     "csv": read_csv,
+    "dmn": read_dmn,
     "docx": read_docx,
     "eml": read_eml,
     "html": read_html,
@@ -62,8 +64,8 @@ READERS: Mapping[str, Reader] = {
 """Name of a format -> its reader; `format:` of a source takes these names."""
 
 ISOLATED = frozenset(
-    {"docx", "duckdb", "eml", "html", "mbox", "ods", "odt", "parquet", "pdf", "rtf", "sqlite", "xls", "xlsb", "xlsx",
-     "xml"}
+    {"dmn", "docx", "duckdb", "eml", "html", "mbox", "ods", "odt", "parquet", "pdf", "rtf", "sqlite", "xls", "xlsb",
+     "xlsx", "xml"}
 )  # fmt: skip
 """Formats whose files can crash, hang or swell their parser: `worker.read_guarded` reads them in another process."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from hrmbuild.config.loading import validate_settings
 from hrmbuild.config.yaml_lines import Path, Positioned
 from hrmbuild.errors import ConfigError, HrmbuildError, InputError, raise_all
+from hrmbuild.readers.decision_yaml import yaml_rules
 from hrmbuild.readers.decoding import decode
 from hrmbuild.readers.result import ReadResult, SourceFile, check_size
 from hrmbuild.readers.spans import SourceText
@@ -25,6 +26,8 @@ def read_ruleset(file: SourceFile) -> ReadResult:
     check_size(file, _MAX_BYTES)
     decoded = decode(file.data, where=file.relative)
     parsed = _parsed(file, decoded.text)
+    if "decision_table" in parsed.value:
+        return yaml_rules(file, parsed)
     positioned = Positioned(value=_typed(parsed.value), places=parsed.places)
     raise_all(_crossings(file, parsed))
     ruleset = _validated(file, positioned)
@@ -44,10 +47,10 @@ def _parsed(file: SourceFile, text: str) -> YamlText:
     except YamlTextError as error:
         where = f"{file.relative}:{error.line}:{error.column}"
         raise InputError(error.code, error.what, where=where, fix="mend the line named above") from None
-    if not isinstance(parsed.value, dict) or "ruleset" not in parsed.value:
+    if not isinstance(parsed.value, dict) or not {"ruleset", "decision_table"} & set(parsed.value):
         raise file.error(
             "read.not_a_ruleset",
-            "this YAML file holds no rule set: it has no key 'ruleset' at its top",
+            "this YAML file holds no rule set: it has neither 'ruleset' nor 'decision_table' at its top",
             fix="begin it with 'ruleset: NAME' and list its facts and rules, or leave it out of the sources",
         )
     return parsed

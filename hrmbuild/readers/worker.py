@@ -27,10 +27,10 @@ from hrmbuild.readers.registry import ISOLATED, NEEDS_OPENER, read
 from hrmbuild.readers.resolving import load_texts
 from hrmbuild.readers.result import ReadResult
 from hrmbuild.readers.spans import SourceText
-from hrmbuild.records.document import Document, Fields, Table
+from hrmbuild.records.document import Document, Fields, RuleSetFile, Table
 from hrmbuild.records.source import Skip
 
-_RECORDS = {"Document": Document, "Table": Table, "Fields": Fields}
+_RECORDS = {"Document": Document, "Table": Table, "Fields": Fields, "RuleSetFile": RuleSetFile}
 _START = "from hrmbuild.readers.worker_main import main; main()"
 _HEAD = struct.Struct(">Q")
 _MAX_ANSWER_BYTES = 2 << 30

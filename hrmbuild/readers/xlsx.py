@@ -26,6 +26,7 @@ from python_calamine import (
 )
 
 from hrmbuild.errors import InputError
+from hrmbuild.readers.decision_sheets import sheet_records
 from hrmbuild.readers.result import ReadResult, SourceFile, skip
 from hrmbuild.readers.table_shape import Row, Shape, ShapeError, cell_text, find_header, find_table, identifier
 from hrmbuild.readers.workbook_extents import inspect_ods, inspect_xlsb
@@ -163,7 +164,10 @@ def _read_sheet(file: SourceFile, sheet: CalamineSheet, facts: WorkbookFacts, re
         place = Locator(sheet=sheet.name, cells=f"{error.row}:{error.row}" if error.row else None)
         result.skips.append(skip(error.code, error.what, place))
         return
-    result.records.append(_table(file, sheet.name, shape, left))
+    if file.source.kind == "rules":
+        result.records.extend(_rules(file, sheet.name, shape, left, result))
+    else:
+        result.records.append(_table(file, sheet.name, shape, left))
     result.notes.extend(f"sheet {sheet.name}: {note}" for note in (*shape.notes, *_fact_notes(sheet, facts)))
 
 
@@ -279,3 +283,18 @@ def _table(file: SourceFile, sheet: str, shape: Shape, left: int) -> Table:
         columns=shape.columns,
         locator=place.model_copy(update=rows),
     )
+
+
+def _rules(file: SourceFile, sheet: str, shape: Shape, left: int, result: ReadResult) -> list[Record]:
+    """The decision table of a sheet; one that is none does not take the other sheets with it."""
+    right = left + len(shape.columns)
+    rows = [_cells(sheet, row.first, row.last, left, right) for row in shape.rows]
+    whole = _cells(sheet, shape.header.first, shape.rows[-1].last, left, right)
+    name = PurePosixPath(file.relative).stem if _GENERIC_NAME.match(sheet.strip()) else sheet
+    try:
+        records, notes = sheet_records(file, shape, rows, name=name, whole=whole)
+    except InputError as error:
+        result.skips.append(skip(error.code, f"{error.what} ({error.where}; {error.fix})", whole))
+        return []
+    result.notes.extend(f"sheet {sheet}: {note}" for note in notes)
+    return records

@@ -79,6 +79,8 @@ class RuleSetFile(Noun):
     path: str
     ruleset: RuleSet
     locator: Locator
+    places: dict[str, Locator] = {}
+    """Rule id -> where its row stands, for decision tables."""
 
 
 class Fields(Noun):

@@ -23,6 +23,7 @@ read.attachment|A mail's attachment is not read.|Save it as a file of its own am
 read.bad_csv|The rows of this file cannot be told apart.|{_REPAIR}
 read.bad_json|This is no valid JSON.|{_REPAIR}
 read.bad_locator|A place in a file was named that it does not have.|Run ingest again: the file changed since.
+read.bad_decision_table|A decision table cannot be read.|Correct the cell that is named: it says what is expected; see `docs/engineer.md`.
 read.bad_ruleset|A rule set does not hold to its form.|Correct it where the message says; see the guide on rule sets.
 read.bad_unicode|Letters of this file are no valid Unicode.|{_REPAIR}
 read.below_table|Lines below a table are not read as rows.|{_NOTHING}
@@ -35,6 +36,7 @@ read.broken_xml|The XML inside is not well formed.|{_REPAIR}
 read.calculated_column|A calculated column is read with its stored values.|{_NOTHING}
 read.changed|The file changed while it was read.|Run ingest again when nobody writes to it.
 read.comment|A comment in a document is not part of its text.|{_NOTHING}
+read.dmn_outside_subset|A decision of a DMN model is no decision table of the kind that is read.|{_NOTHING}
 read.duplicate_columns|Two columns have the same name.|Give each column a name of its own, then run ingest.
 read.duplicate_key|A key stands twice in one object: which value holds is unclear.|{_REPAIR}
 read.embedded_object|An object embedded in a document is not read.|Save it as a file of its own among the sources.
@@ -62,6 +64,7 @@ read.missing_block|A case lacks a block that the settings name.|Correct `cases.b
 read.navigation|Navigation of a page (menus, footers) is not part of its text.|{_NOTHING}
 read.nested_value|A value inside a value is not read as a cell.|{_NOTHING}
 read.no_cases_setting|The file looks like marked cases, and the settings do not say how to read them.|{_KEY}
+read.no_decision_table|No decision of the model is a table that can be read.|See which parts of DMN are read in `docs/engineer.md`, or leave it out.
 read.no_header|A table has no header.|Put the columns' names into its first row.
 read.no_json_lines|No line of this file is a JSON object.|{_REPAIR}
 read.no_opener|Nothing on this machine opens this format.|Install the extra that the message names.
@@ -76,6 +79,7 @@ read.not_a_ruleset|This YAML file is no rule set.|Start it with `ruleset:`, or r
 read.not_a_workbook|This is no workbook.|{_REPAIR}
 read.not_an_object|A line is no JSON object.|{_REPAIR}
 read.not_cells|These are no cells of a table.|{_REPAIR}
+read.not_dmn|The file is no DMN model.|Export it as DMN 1.3 or later, or correct its `format`.
 read.not_parquet|This is no Parquet file.|{_REPAIR}
 read.not_parsed|A part of the file was not understood.|{_NOTHING}
 read.not_yaml|This is no valid YAML.|{_REPAIR}
@@ -132,6 +136,7 @@ compile.no_compiler|Nothing makes pairs of this kind of record.|Correct the sour
 compile.no_connection|This record needs SQL and was given none.|Report it: this is a fault of hrmbuild.
 compile.no_mapping|No known shape of pairs fits the row's fields.|Declare `mapping` at the source.
 compile.no_question|Nothing in the record can be asked about.|{_REWRITE}
+compile.overlap|Rules hold together that the hit policy keeps apart.|Ask the owner; `hrmbuild rules` shows a case for each.
 compile.several_turns|A talk of several turns is no pair.|Bring one question and one answer a row.
 compile.too_long|What must be shown does not fit into the limit.|Shorten the passage, or raise the limit where there \
 is one.

@@ -121,6 +121,9 @@ class RuleSet(Noun):
     """What is asked: `Is the claim approved, referred or rejected?`"""
     preamble: str = FIRST_DECIDES
     """The sentence above the rules; it says how several rules that hold are settled."""
+    hit_policy: Literal["first", "unique", "any", "priority"] = "first"
+    """Of a decision table: `unique` rules never hold together, `any` rules that do agree; `priority` is already in the
+    rules' priorities. Cases that break the promise of `unique` or `any` have no answer, and make no pair."""
     citation: str | None = None
     """The policy it puts into force: `TRV-2`."""
     facts: dict[Name, Fact]
