@@ -26,6 +26,7 @@ RoleOption = Annotated[str | None, typer.Option("--role", metavar="R", help="Sho
 def register(group: typer.Typer) -> None:
     """Add these commands to the group."""
     group.command("trace", short_help="A pair, a source or a package, and all that it hangs together with.")(trace)
+    group.command("export", short_help="The pairs of a manifest for other programs, with a data card.")(export)
     group.command("prove", short_help="Prove that a pair stands in a manifest; check such a proof.")(prove)
 
 
@@ -79,3 +80,26 @@ def trace(
 
     found = follow(project_of(config, None, work), thing, manifest=manifest, show_label=show_label, role=role)
     emit(found, trace_lines(found.as_dict()), as_json=as_json)
+
+
+def export(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.")],
+    form: Annotated[str, typer.Option("--format", metavar="F", help="parquet, jsonl or csv.")] = "parquet",
+    max_label: Annotated[
+        str | None, typer.Option("--max-label", metavar="L", help="Pairs up to this label; default: the lowest.")
+    ] = None,
+    role: RoleOption = None,
+    croissant: Annotated[bool, typer.Option("--croissant", help="Also croissant.json, for data catalogues.")] = False,
+    manifest: ManifestOption = None,
+    config: ConfigOption = None,
+    work: WorkOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write the pairs of a manifest as Parquet, JSON lines or CSV, with a data card; nothing above a label."""
+    from hrmbuild.pipelines.audit_export import export as run
+
+    report = run(_project(config, work), out=out, form=form, manifest=manifest, max_label=max_label, role=role,
+                 with_croissant=croissant)  # fmt: skip
+    lines = [f"{one['name']:<14}{one['pairs']:,} pairs" for one in report.files]
+    lines += [f"left out      {n:,} pairs that are {label}" for label, n in report.left_out.items()]
+    emit(report, [*lines, f"label         {report.label}", f"export        {out}"], as_json=as_json)

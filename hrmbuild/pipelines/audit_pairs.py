@@ -86,7 +86,7 @@ def shown_labels(
     labels = manifest.labels or (manifest.label,)
     top = show_label or labels[0]
     if role is not None:
-        roles = project.config.roles if project is not None else {}
+        roles = (project.config.roles if project is not None else None) or {}
         if role not in roles:
             known = ", ".join(sorted(roles)) or "none; declare them under roles:"
             raise UsageError("audit.unknown_role", f"no role {role!r} is declared", where="--role",
