@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hrmbuild.cli.output import table
+from hrmbuild.cli.render_review import review_facts
 
 if TYPE_CHECKING:
     from hrmbuild.audit.checks import VerifyReport
@@ -90,6 +91,7 @@ def freeze_lines(report: FreezeReport) -> list[str]:
     lines += [f"tokenizer     {manifest.tokenizer.sha256} ({manifest.tokenizer.vocab_size:,} entries)"]
     lines += [f"label         {manifest.label}", f"lineage       {manifest.lineage}"]
     lines += [f"left out      {manifest.left_out:,} pairs above --max-label"] if manifest.left_out else []
+    lines += review_facts(manifest)
     lines += [f"signed by     {report.signed_by}"] if report.signed_by else []
     return [*lines, f"manifest      {here(report.folder)}" + (" (unchanged)" if report.unchanged else "")]
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hrmbuild.pipelines.review import ReviewReport, UndoReport
+    from hrmbuild.records.manifest import Manifest
 
 
 def review_lines(report: ReviewReport) -> list[str]:
@@ -27,3 +28,19 @@ def undo_lines(report: UndoReport) -> list[str]:
     """What was taken back, and what to do now."""
     return [f"taken back    {report.was} of pair {report.pair[:12]} by {report.reviewer}",
             "hrmbuild ingest makes the corpus without it"]  # fmt: skip
+
+
+def review_facts(manifest: Manifest) -> list[str]:
+    """What was looked at of a frozen corpus, and how far its reviewers agree; nothing where nobody reviewed."""
+    review = manifest.review
+    if review is None:
+        return []
+    n_pairs = sum(count.pairs for count in manifest.splits.values())
+    n_people = f"{review.reviewers} reviewer" + ("s" if review.reviewers > 1 else "")
+    lines = [f"reviewed      {sum(review.splits.values()):,} of {n_pairs:,} pairs by {n_people}"]
+    for one in review.agreement:
+        share = f"{100 * one.agreed / one.pairs:.0f} % of {one.pairs:,} pairs"
+        lines.append(
+            f"agreement     {' and '.join(one.between)}: {share}" + (f", kappa {one.kappa}" if one.kappa else "")
+        )
+    return lines

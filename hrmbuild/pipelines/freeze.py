@@ -69,6 +69,7 @@ class FreezeReport:
             "tokenizer": manifest.tokenizer.canonical(),
             "label": manifest.label,
             "left_out": manifest.left_out,
+            "review": manifest.review.canonical() if manifest.review else None,
             "lineage": manifest.lineage,
             "unchanged": self.unchanged,
             "signed_by": self.signed_by,

@@ -102,14 +102,14 @@ function drawEvidence(one) {
   const box = element("article", "");
   box.append(element("h3", "", `${one.path} · ${one.place}`));
   box.append(textBox(one.text, `text of ${one.path}`));
-  if (one.query) box.append(element("h3", "", "Query that was run"), textBox(one.query, "query"));
+  if (one.query) box.append(element("h3", "", "Query that was run"), textBox(one.query, "query", "text query"));
   if (one.inputs && Object.keys(one.inputs).length) box.append(element("h3", "", "What the rules were given"), inputs(one.inputs));
   box.append(element("p", "small", `asked with ${one.template}`));
   return box;
 }
 
-function textBox(text, name) {
-  const box = element("div", "text", text);
+function textBox(text, name, look = "text") {
+  const box = element("div", look, text);
   box.dir = "auto";
   box.tabIndex = 0;
   box.setAttribute("role", "group");
