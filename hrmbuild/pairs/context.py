@@ -7,8 +7,8 @@ connection comes from `store`, by way of a pipeline, so that `pairs` never impor
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hrmbuild.config.project import SourceConfig
@@ -48,5 +48,7 @@ class CompileContext:
     """For rules and tables; None where the record needs no SQL."""
     siblings: tuple[Record, ...] = ()
     """Other records of the same entry (and context documents): joins, distractors, statutes."""
+    shown_labels: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of a shown file -> its label: what it supports carries the stricter one."""
     as_of: dt.date | None = None
     """The day that decides which dated rules are in force; the clock is never read."""

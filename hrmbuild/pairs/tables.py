@@ -18,6 +18,7 @@ from hrmbuild.pairs.draft import INSTRUCTION_BYTES, Draft, Piece, draft_pairs, r
 from hrmbuild.pairs.spans import Quote
 from hrmbuild.pairs.table_agreement import check_agreement
 from hrmbuild.pairs.table_ask import Ask, Draws, Kind
+from hrmbuild.pairs.table_cases import case_pairs
 from hrmbuild.pairs.table_columns import ColumnProfile, describe_columns
 from hrmbuild.pairs.table_kinds import KINDS
 from hrmbuild.pairs.table_queries import query_drafts
@@ -54,6 +55,9 @@ def compile_table(record: Table, context: CompileContext) -> Iterator[CompiledPa
         for compiled in [draft] if isinstance(draft, Rejection) else draft_pairs(draft, context):
             n_made += isinstance(compiled, CompiledPair)
             yield compiled
+    for compiled in case_pairs(record, columns, context, n_pairs):
+        n_made += isinstance(compiled, CompiledPair)
+        yield compiled
     if not n_made:
         shown = "; ".join(column.describe() for column in columns) or "no columns"
         detail = f"no column of it is a number, a date or a category that may be asked about ({shown[:300]})"

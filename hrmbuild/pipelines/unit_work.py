@@ -77,6 +77,7 @@ class UnitWorker:
                 context = CompileContext(
                     seed=self.config.seed, source=source, settings=unit.settings, templates=self.templates,
                     connection=connection, siblings=shown, as_of=self.config.as_of,
+                    shown_labels={file.sha256: self.config.sources[file.entry].label for file in unit.context},
                 )  # fmt: skip
                 self._compile_file(result, context, peers, writer)
 

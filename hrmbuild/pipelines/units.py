@@ -74,6 +74,7 @@ class _Shared:
         named = [[file.relative, file.sha256] for file in files]
         shown = [[file.relative, file.sha256] for file in context]
         told = [_KEY_VERSION, self.digest, role, named, shown, hash_value(pair_settings(settings))]
+        told += [[self.project.config.sources[file.entry].label for file in context]] if settings.case else []
         decided = self.decisions(files, context).key()
         return hash_value([*told, decided] if decided else told)
 
@@ -90,7 +91,7 @@ def plan_units(project: Project, found: Found, templates: Templates, *, decided:
     only_shown: dict[str, FoundFile] = {}
     for entry, files in groupby(sorted(found.files, key=lambda file: file.entry), key=lambda file: file.entry):
         settings = project.config.sources[entry]
-        context = _context_of(project, settings, entry)
+        context = _as_declared(_context_of(project, settings, entry), found)
         only_shown |= {file.relative: file for file in context if file.relative not in declared}
         units += _entry_units(shared, entry, settings, sorted(files, key=lambda file: file.relative), context)
     units += [_context_unit(shared, file) for file in only_shown.values()]
@@ -105,9 +106,14 @@ def _shared_digest(project: Project, templates: Templates) -> str:
 
 
 def _context_of(project: Project, settings: SourceConfig, entry: int) -> tuple[FoundFile, ...]:
-    if settings.mapping is None or settings.mapping.context is None:
-        return ()
-    return tuple(expand_glob(project, settings.mapping.context, entry=entry))
+    shown = [settings.mapping.context if settings.mapping else None, settings.case.ruleset if settings.case else None]
+    return tuple(file for path in shown if path is not None for file in expand_glob(project, path, entry=entry))
+
+
+def _as_declared(shown: tuple[FoundFile, ...], found: Found) -> tuple[FoundFile, ...]:
+    """A shown file that is also a source of its own is that source, with its entry's label."""
+    known = {file.relative: file for file in found.files}
+    return tuple(known.get(file.relative, file) for file in shown)
 
 
 def _entry_units(

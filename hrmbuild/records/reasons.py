@@ -137,6 +137,8 @@ compile.no_connection|This record needs SQL and was given none.|Report it: this 
 compile.no_mapping|No known shape of pairs fits the row's fields.|Declare `mapping` at the source.
 compile.no_question|Nothing in the record can be asked about.|{_REWRITE}
 compile.overlap|Rules hold together that the hit policy keeps apart.|Ask the owner; `hrmbuild rules` shows a case for each.
+compile.not_a_case|A row is no case of the rule set that `case` names: a cell is empty, or none of its fact's values.\
+|Correct the table, the ranges of the rule set's facts, or `case`.
 compile.several_turns|A talk of several turns is no pair.|Bring one question and one answer a row.
 compile.too_long|What must be shown does not fit into the limit.|Shorten the passage, or raise the limit where there \
 is one.

@@ -31,6 +31,7 @@ VALUES: dict[str, object] = {
     "what": "sign the contract",
     "when": "by 3 March 2025",
     "statement": "The archive moves",
+    "title": "Travel",
     "table": "claims",
     "other": "policies",
     "column": "status",
@@ -48,6 +49,8 @@ VALUES: dict[str, object] = {
     "day": "reported",
     "word": "highest",
     "year": 2025,
+    "valid_from": "2020-01-01",
+    "valid_until": "2024-12-31",
 }
 
 
