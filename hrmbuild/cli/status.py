@@ -10,6 +10,7 @@ import typer
 from hrmbuild.cli.options import ConfigOption, WorkOption, project_of
 from hrmbuild.cli.output import JsonFlag, emit, table
 from hrmbuild.cli.render import here
+from hrmbuild.cli.render_review import review_facts
 from hrmbuild.pipelines.progress import duration
 
 if TYPE_CHECKING:
@@ -52,12 +53,18 @@ def status(
 def status_lines(report: StatusReport) -> list[str]:
     """What is known, a line each; then the other runs."""
     if report.run is None:
-        return ["no run has begun yet; start one with: hrmbuild train", *_approval_lines(report)]
-    lines = [*_run_lines(report.run), *_approval_lines(report)]
+        return ["no run has begun yet; start one with: hrmbuild train", *_corpus_lines(report)]
+    lines = [*_run_lines(report.run), *_corpus_lines(report)]
     if report.others:
         rows = [(Path(one.run).name, one.state.replace("_", " "), _steps(one)) for one in report.others]
         lines += ["", *table(["other runs", "state", "step"], rows)]
     return lines
+
+
+def _corpus_lines(report: StatusReport) -> list[str]:
+    """What was decided about the corpus behind it all, pair by pair and as a whole."""
+    reviewed = review_facts(report.manifest) if report.manifest is not None else []
+    return [*_approval_lines(report), *([""] if reviewed else []), *reviewed]
 
 
 def _approval_lines(report: StatusReport) -> list[str]:

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from hrmbuild.audit.manifest import read_manifest
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError
 from hrmbuild.pipelines.approvals import Approval, manifest_approval
 from hrmbuild.pipelines.manifests import current_manifest
+from hrmbuild.records.manifest import Manifest
 from hrmbuild.records.run import DevScore, RunRecord
 from hrmbuild.training.events import Chronicle, now_utc, read_events
 from hrmbuild.training.metrics import last_evaluation, read_tail
@@ -73,13 +75,17 @@ class StatusReport:
     others: tuple[RunStatus, ...] = ()
     approval: Approval | None = None
     """How the current manifest stands, where somebody must approve it or decided about it."""
+    manifest: Manifest | None = None
+    """The current one, where somebody reviewed its pairs."""
 
     def as_dict(self) -> dict[str, Any]:
         """The keys of `status --json`; a project without a run has the state `not_started`."""
         found = self.run or RunStatus(run="", state="not_started", step=0, total_steps=None)
         brief = [{key: getattr(one, key) for key in ("run", "state", "step", "total_steps")} for one in self.others]
         approval = None if self.approval is None else self.approval.as_dict()
-        return found.as_dict() | {"run": found.run or None, "others": brief, "approval": approval}
+        reviewed = None if self.manifest is None or self.manifest.review is None else self.manifest.review.canonical()
+        known = {"run": found.run or None, "others": brief, "approval": approval, "review": reviewed}
+        return found.as_dict() | known
 
 
 def status(project: Project | None, *, run: Path | None = None) -> StatusReport:
@@ -97,7 +103,18 @@ def status(project: Project | None, *, run: Path | None = None) -> StatusReport:
     folders = _by_activity([] if project is None else _runs_of(project))
     states = [run_status(folder, brief=number > 0) for number, folder in enumerate(folders)]
     approval = None if project is None else _approval(project)
-    return StatusReport(states[0], tuple(states[1:]), approval) if states else StatusReport(None, approval=approval)
+    manifest = None if project is None else _reviewed(project)
+    return StatusReport(states[0] if states else None, tuple(states[1:]), approval, manifest)
+
+
+def _reviewed(project: Project) -> Manifest | None:
+    """The current manifest, where it tells of reviews; one that cannot be read is told of by `verify`."""
+    folder = current_manifest(project)
+    try:
+        manifest = read_manifest(folder) if folder is not None else None
+    except InputError:
+        return None
+    return manifest if manifest is not None and manifest.review is not None else None
 
 
 def _approval(project: Project) -> Approval | None:
