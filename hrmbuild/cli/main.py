@@ -27,6 +27,7 @@ from hrmbuild.cli import (
     plan,
     project,
     review,
+    rules,
     serve,
     status,
 )
@@ -56,6 +57,7 @@ evaluate.register(app)
 plan.register(app)
 review.register(app)
 status.register(app)
+rules.register(app)
 explain.register(app)
 
 

@@ -86,12 +86,14 @@ def review_rules(rules: CheckedRules, connection: SqlConnection, *, seed: int = 
 
 
 def _overlaps(rules: CheckedRules, cases: Sequence[Case], decisions: Sequence[Decision]) -> Iterable[Overlap]:
-    """Pairs of conditional rules; a rule that always holds is a default and overlaps by design."""
+    """Pairs of conditional rules. One that always holds is a default and overlaps by design, but where the hit policy
+    promises that rules keep apart (`unique`, also where they agree) or agree (`any`)."""
+    policy = rules.ruleset.hit_policy
     found: dict[tuple[int, int], list[Case]] = {}
     for case, decision in zip(cases, decisions, strict=True):
-        conditional = [i for i in decision.fired if rules.conditions[i] is not None]
+        conditional = [i for i in decision.fired if rules.conditions[i] is not None or policy in ("unique", "any")]
         for first, second in itertools.combinations(conditional, 2):
-            if rules.ruleset.rules[first].then != rules.ruleset.rules[second].then:
+            if policy == "unique" or rules.ruleset.rules[first].then != rules.ruleset.rules[second].then:
                 found.setdefault((first, second), []).append(case)
     for (first, second), own in sorted(found.items()):
         ids = rules.ruleset.rules[first].id, rules.ruleset.rules[second].id
