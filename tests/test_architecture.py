@@ -58,6 +58,7 @@ LIBRARIES: dict[str, set[str]] = {
     "wandb": {"training"},
     "starlette": {"review"},
     "uvicorn": {"review"},
+    "lingua": {"gates"},
 }
 
 STAND_ALONE = "standalone_check.py"

@@ -8,6 +8,8 @@ SHA-256 in the form that `sha256sum -c` reads.
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +20,13 @@ from pydantic import ValidationError
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import canonical_json, sha256_hex
 from hrmbuild.records.manifest import Count, Manifest
-from hrmbuild.records.pair import SPLITS, Split
+from hrmbuild.records.pair import REDACTED, SPLITS, Split
 
 MANIFEST_NAME = "manifest.json"
 DIGEST_NAME = "manifest.sha256"
 SIGNATURE_NAME = "manifest.dsse.json"
 """Who froze it (`audit.manifest_signature`); there where `freeze` had a key."""
+_KIND = re.compile(r"([a-z_]+) ([0-9]{1,9})")
 
 
 def digest_line(data: bytes) -> bytes:
@@ -129,14 +132,18 @@ class CountedRow:
     """SHA-256 of the files it occurs in."""
     instruction_tokens: int
     response_tokens: int
+    masked: tuple[tuple[str, str], ...] = ()
+    """(SHA-256 of the file, `email 1, phone 2`) of each occurrence with masks."""
 
 
 def counted_row(row: Mapping[str, Any], *, instruction_tokens: int, response_tokens: int) -> CountedRow:
     """The counted parts of a row of format 1."""
     sources = frozenset(one["source_sha256"] for one in row["occurrences"])
+    told = [(one["source_sha256"], one.get("inputs", {}).get(REDACTED)) for one in row["occurrences"]]
     return CountedRow(
-        row["split"], row["stratum"], row["kind"], row.get("axis"), sources, instruction_tokens, response_tokens
-    )
+        row["split"], row["stratum"], row["kind"], row.get("axis"), sources, instruction_tokens, response_tokens,
+        tuple((sha256, words) for sha256, words in told if words),
+    )  # fmt: skip
 
 
 @dataclass
@@ -149,6 +156,17 @@ class Counts:
     axes: dict[str, dict[str, int]]
     sources: dict[str, Count] = field(default_factory=dict[str, Count])
     """By the file's SHA-256."""
+    masked: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+    """What was masked, by the file's SHA-256 and kind."""
+    n_masked: int = 0
+    """Occurrences with a mask."""
+
+    def masked_kinds(self) -> dict[str, int]:
+        """What was masked over all files, by kind."""
+        total: Counter[str] = Counter()
+        for kinds in self.masked.values():
+            total.update(kinds)
+        return dict(sorted(total.items()))
 
     @property
     def n_tokens(self) -> int:
@@ -165,6 +183,8 @@ class Tally:
     def __init__(self) -> None:
         self._tallies: dict[str, dict[str, list[int]]] = {"split": {}, "stratum": {}, "kind": {}, "source": {}}
         self._axes: dict[str, dict[str, int]] = {}
+        self._masked: Counter[tuple[str, str]] = Counter()
+        self._n_masked = 0
 
     def add(self, row: CountedRow) -> None:
         """Count one row under every heading."""
@@ -176,6 +196,10 @@ class Tally:
         if row.axis is not None:
             by_axis = self._axes.setdefault(row.split, {})
             by_axis[row.axis] = by_axis.get(row.axis, 0) + 1
+        self._n_masked += len(row.masked)
+        for sha256, told in row.masked:
+            for kind, n in _KIND.findall(told):
+                self._masked[sha256, kind] += int(n)
 
     def extend(self, other: Tally) -> None:
         """Count what another tally counted."""
@@ -183,6 +207,8 @@ class Tally:
             for key, more in tallies.items():
                 tally = self._tallies[heading].setdefault(key, [0, 0, 0])
                 tally[:] = [ours + theirs for ours, theirs in zip(tally, more, strict=True)]
+        self._masked.update(other._masked)
+        self._n_masked += other._n_masked
         for split, axes in other._axes.items():
             by_axis = self._axes.setdefault(split, {})
             for axis, n in axes.items():
@@ -197,7 +223,15 @@ class Tally:
             kinds=_counts(self._tallies["kind"]),
             axes={split: dict(sorted(self._axes[split].items())) for split in sorted(self._axes)},
             sources=_counts(self._tallies["source"]),
+            masked=self._masked_by_source(),
+            n_masked=self._n_masked,
         )
+
+    def _masked_by_source(self) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for (sha256, kind), n in sorted(self._masked.items()):
+            found.setdefault(sha256, {})[kind] = n
+        return found
 
 
 def _headings(row: CountedRow) -> Iterator[tuple[str, str]]:

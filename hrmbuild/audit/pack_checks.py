@@ -98,11 +98,26 @@ def _count_checks(manifest: Manifest, pack: PackContents) -> Iterator[Check]:
         for entry in manifest.sources
         if entry.count != counts.sources.get(entry.source.sha256, NOTHING)
     ]
+    wrong += _other_masks(manifest, pack)
     known = {entry.source.sha256 for entry in manifest.sources}
     foreign = sorted(set(counts.sources) - known)
     wrong += [f"rows name a source that the manifest lacks ({digest[:12]})" for digest in foreign]
     detail = f"differ: {named(wrong)}" if wrong else f"{pack.n_rows} pairs, {counts.n_tokens} tokens by every heading"
     yield Check("counts", not wrong, detail)
+
+
+def _other_masks(manifest: Manifest, pack: PackContents) -> list[str]:
+    """Where the masks of the rows are not those that the manifest counts; the first manifests count none."""
+    counts = pack.counts
+    noted = [gate.redacted for gate in manifest.gates if gate.redacted is not None]
+    if manifest.masked is None and not noted and all(entry.masked is None for entry in manifest.sources):
+        return []
+    wrong = [] if manifest.masked == counts.masked_kinds() and noted == [counts.n_masked] else ["masked"]
+    return wrong + [
+        f"masked in {entry.source.path}"
+        for entry in manifest.sources
+        if (entry.masked or {}) != counts.masked.get(entry.source.sha256, {})
+    ]
 
 
 def _balance_check(manifest: Manifest) -> Check:

@@ -6,34 +6,19 @@ import datetime as dt
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from hrmbuild.config.base import Settings
+from hrmbuild.config.permission import PermissionConfig, ProtectedAttribute
 from hrmbuild.errors import UsageError
 
 SourceKind = Literal["rules", "memos", "tables", "pairs"]
-_LARGEST = 2**53 - 1
-"""Largest whole number of canonical JSON, in which settings are hashed."""
 PersonalKind = Literal[
     "address", "bank_account", "birth_date", "card", "driving_licence", "email", "health_id", "iban", "ip_address",
     "licence_plate", "name", "national_id", "passport", "phone", "tax_id",
 ]  # fmt: skip
 """Kinds of personal data that the gate knows."""
 DEFAULT_LABELS = ("public", "internal", "confidential", "restricted")
-
-
-class Settings(BaseModel):
-    """Base of every block of settings: frozen, unknown keys refused, docstrings become descriptions."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True, allow_inf_nan=False
-    )
-
-    @field_validator("*")
-    @classmethod
-    def _can_be_hashed(cls, value: object) -> object:
-        if isinstance(value, int) and abs(value) > _LARGEST:
-            raise ValueError(f"numbers go up to {_LARGEST}")
-        return value
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
@@ -144,6 +129,11 @@ class SourceConfig(Settings):
     """Also make pairs without the deciding text."""
     effective_from: dt.date | None = None
     effective_until: dt.date | None = None
+    supersedes: tuple[str, ...] | None = None
+    """Globs of files that hold no longer from the day on which this one is in force (`effective_from`)."""
+    history: Literal["dated"] | None = None
+    """`dated`: what is not in force on `as_of` yields open-book questions that say when it was. Absent: it is left
+    out, and counted."""
     persons: Literal["role", "keep", "drop"] = "role"
     """What becomes of names in memo headers."""
     columns: dict[str, str] = {}
@@ -156,6 +146,16 @@ class SourceConfig(Settings):
     mapping: PairsMapping | None = None
     cases: CasesConfig | None = None
     rules: RulesConfig = RulesConfig()
+
+    @model_validator(mode="after")
+    def _says_from_when(self) -> SourceConfig:
+        if self.supersedes and self.effective_from is None:
+            raise ValueError("what supersedes another file needs `effective_from`")
+        if self.effective_from and self.effective_until and self.effective_until < self.effective_from:
+            raise ValueError("`effective_until` lies before `effective_from`")
+        if self.history and self.closed_book:
+            raise ValueError("`history: dated` yields open-book questions only; leave `closed_book` out")
+        return self
 
     @field_validator("group")
     @classmethod
@@ -283,6 +283,16 @@ class GatesConfig(Settings):
     protected_sets: tuple[str, ...] | None = None
     """Files of evaluation sets, relative to the config's folder: a pair that shares `leak_words` words in a row with
     one of them goes, whatever it was made from."""
+    languages: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")], ...] | None = Field(
+        default=None, min_length=1
+    )
+    """Languages that are let in, by ISO 639-1 (`en`); short texts, code and numbers always are. Absent: not looked
+    at. It needs `pip install hrmbuild[language]`."""
+    permission: PermissionConfig | None = None
+    """What a source must declare before it is opened; absent: nothing that `freeze` does not want anyway."""
+    protected: dict[str, ProtectedAttribute] | None = None
+    """Attribute (a column or fact) -> what stands in for it, and who allowed it: no question turns on one that is not
+    allowed."""
 
     quarantine: tuple[str, ...] | None = None
     """Reason codes of gates (`gate.ungrounded_number`) whose finding holds a pair until somebody releases or rejects

@@ -68,8 +68,16 @@ def _card(text: str, start: int, end: int) -> bool:
 
 
 def _phone(text: str, start: int, end: int) -> bool:
+    """No part of an address on the web (`/20050301/http:`), and no number of things."""
     value = text[start:end]
+    if text[end : end + 1] == "/" and text[end + 1 : end + 2].isalpha():
+        return False
     return 7 <= _digits(text, start, end) <= 15 and "00000" not in value and not other_number(text, start)
+
+
+def _phone_beside_mail(text: str, start: int, end: int) -> bool:
+    """As in a signature: nothing but a number before an address of mail, on one line."""
+    return 8 <= _digits(text, start, end) <= 11
 
 
 def _spoken_phone(text: str, start: int, end: int) -> bool:
@@ -177,6 +185,9 @@ PERSONAL: tuple[Detector, ...] = (
     Detector("email", re.compile(
         r"(?<![\w.+-])[\w.+-]{1,64} ?[\[({] ?at ?[\])}] ?[\w-]+(?:(?: ?[\[({] ?dot ?[\])}] ?|\.)[\w-]+){1,4}", re.I),
         ("(at)", "[at]", "{at}", "( at )", "[ at ]")),
+    Detector("email", re.compile(
+        r"(?<![\w.+-])[\w.+-]{1,64}(?:\([^()\n]{1,40}\)@(?:\([^()\n]{1,40}\))?|@\([^()\n]{1,40}\))"
+        r"(?:[\w-]+\.)+[^\W\d_]{2,24}"), (")@", "@(")),
     Detector("iban", re.compile(
         r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:(?:[ ]?[A-Z0-9]{4}){2,7}(?:[ ]?[A-Z0-9]{1,3})?)(?![A-Za-z0-9])"), (), _iban),
     Detector("iban", re.compile(
@@ -236,6 +247,8 @@ PERSONAL: tuple[Detector, ...] = (
         r"(?<![\w.,+-])(?:\(0\d{2,4}\) ?|0\d{2,5} ?[/-] ?|0\d{3,4} (?=\d{6,7}(?!\d))|07\d{3} (?=\d{3} ?\d{3}(?!\d))|"
         r"0\d{2} (?=\d{4} \d{4}(?!\d)))"
         r"\d(?:[ -]?\d){4,8}(?![\w-]|[.,]\d)|(?<![\w.,+-])0[1-9](?:[ .]\d{2}){4}(?!\w)"), (), _phone),
+    Detector("phone", re.compile(r"^(?P<v>\d{2,4}(?: \d{2,4}){2,4})(?=[ |,;-]{1,6}[\w.+-]{1,64}@)", re.M), ("@",),
+             _phone_beside_mail),
     Detector("phone", _coded(_PHONE_WORDS, r"\(?\+?\d(?:[ .\-/()]{0,2}\d){5,14}"),
              ("tel", "phone", "tél", "mobil", "cell", "handy", "fax", "call", "dial", "ring", "text",
               "whatsapp", "signal",

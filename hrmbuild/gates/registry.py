@@ -8,7 +8,7 @@ one and its line here.
 from __future__ import annotations
 
 from hrmbuild.config.project import GatesConfig
-from hrmbuild.gates import control_tokens, grounding, length, personal_data, secrets, unicode
+from hrmbuild.gates import control_tokens, grounding, language, length, personal_data, protected, secrets, unicode
 from hrmbuild.gates.finding import Finding, Gate
 from hrmbuild.records.pair import CompiledPair
 
@@ -16,6 +16,8 @@ GATES: tuple[Gate, ...] = (
     Gate(length.NAME, length.check),
     Gate(unicode.NAME, unicode.check),
     Gate(control_tokens.NAME, control_tokens.check),
+    Gate(language.NAME, language.check),
+    Gate(protected.NAME, protected.check),
     Gate(grounding.NAME, grounding.check),
     Gate(secrets.NAME, secrets.check),
     Gate(personal_data.NAME, personal_data.check),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import get_args
 
@@ -26,6 +26,9 @@ CONTEXT_BYTES = 16384
 name of what was too long."""
 _THINK = re.compile(r"<(think|thinking|reasoning|reflection)>.*?</\1>\s*", re.S | re.I)
 _CALCULATION = re.compile(r"<<[^<>]*>>")
+END_MARKS = ("<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "</s>")
+"""What data that was made for other models writes behind a response. There it means the end and is taken away;
+anywhere else it imitates a control token, and the gate refuses it."""
 _HASHES = re.compile(r"\n?####\s*(?P<answer>[^\n]+)\s*$")
 _AMOUNT = re.compile(r"^(?P<currency>[$€£])?(?P<number>-?\d+(?:,\d{3})*(?:\.\d+)?)(?P<percent>\s?%)?$")
 _CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP"}
@@ -55,6 +58,8 @@ def _compiled(
     record: Fields, shaped: Shaped, number: int, context: CompileContext
 ) -> Iterator[CompiledPair | Rejection]:
     question, stripped = _strip(shaped.instruction)
+    shaped, ended = _without_end(shaped)
+    stripped += ended
     passages = _passages(shaped.question or question, context)
     instruction = open_book_instruction(context.templates, passages=passages, question=question)
     if not question or not shaped.response.strip():
@@ -90,6 +95,15 @@ def _strip(text: str) -> tuple[str, tuple[str, ...]]:
     clean = _CALCULATION.sub("", without_think)
     names = [n for n, changed in (("think", without_think != text), ("calc", clean != without_think)) if changed]
     return clean.strip(), tuple(names)
+
+
+def _without_end(shaped: Shaped) -> tuple[Shaped, tuple[str, ...]]:
+    """The row without one mark of the end behind its response."""
+    response = shaped.response.rstrip()
+    for mark in END_MARKS:
+        if response.endswith(mark):
+            return replace(shaped, response=response.removesuffix(mark)), ("end",)
+    return shaped, ()
 
 
 def _versions(shaped: Shaped, context: CompileContext) -> Iterator[_Version]:

@@ -19,6 +19,7 @@ from hrmbuild.pipelines.freeze_pack import Pack, Selection
 from hrmbuild.pipelines.gate_counts import gate_entries
 from hrmbuild.pipelines.identity import code_sha256, freeze_settings_sha256
 from hrmbuild.pipelines.review_summary import review_entry
+from hrmbuild.pipelines.surface_rules import surface_rules
 from hrmbuild.records.manifest import DecisionsEntry, Manifest, RefusedFile, SourceEntry, TokenizerEntry
 from hrmbuild.store.reading import StoredSource
 from hrmbuild.tokens.tokenizer import TextTokenizer
@@ -63,9 +64,12 @@ def build_manifest(
             made=balance.made,
             rejected=selection.corpus.rejections_by_gate(),
             held=selection.corpus.rejections_by_gate(held=True),
+            redacted=counts.n_masked,
         ),
         rejections=balance.reasons,
         quarantined=balance.held or None,
+        masked=counts.masked_kinds() or None,
+        protected_sets=dict(surface_rules(project).protected) or None,
         decisions=decisions_entry(selection),
         review=review_entry(project, selection),
         tokenizer=TokenizerEntry(sha256=tokenizer.sha256, vocab_size=tokenizer.vocab_size, trained_on="train_split"),
@@ -114,6 +118,7 @@ def _source_entry(one: StoredSource, counts: Counts | None, *, n_left_out: int) 
         rejected=one.n_rejected,
         left_out=n_left_out,
         reasons=one.reasons,
+        masked=counts.masked.get(one.source.sha256) if counts else None,
         quarantined=one.held or None,
         count=counts.sources.get(one.source.sha256, NOTHING) if counts else NOTHING,
     )

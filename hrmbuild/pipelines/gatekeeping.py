@@ -12,6 +12,7 @@ from hrmbuild.gates.finding import Finding, Redaction
 from hrmbuild.gates.registry import GATES
 from hrmbuild.pairs.context import CompileContext
 from hrmbuild.pairs.splits import assign
+from hrmbuild.pipelines.dated_pairs import dated
 from hrmbuild.pipelines.decided import NEVER_RELEASED, UnitDecisions, rejection_digest
 from hrmbuild.pipelines.masking import Masker
 from hrmbuild.records.pair import CompiledPair, Rejection, pair_id
@@ -39,7 +40,7 @@ def gate_pair(
 ) -> None:
     """Write what becomes of a pair."""
     keeper = _Keeper(context, writer, masker, decisions)
-    kept = keeper.passed(pair)
+    kept = keeper.passed(dated(pair, context))
     edit = decisions.edits.get(_id(kept)) if kept is not None else None
     if kept is not None and edit is not None:
         kept = keeper.passed(edit.of(kept))

@@ -18,12 +18,10 @@ from hrmbuild.gates.personal_data import found_words
 from hrmbuild.gates.secrets import find_secrets
 from hrmbuild.pairs.spans import MASKS, Mask, mask_over, read_masks
 from hrmbuild.records.locator import Locator
-from hrmbuild.records.pair import Answer, CompiledPair, Occurrence, Rejection
+from hrmbuild.records.pair import REDACTED, Answer, CompiledPair, Occurrence, Rejection
 from hrmbuild.records.passage import SourcePassage
 from hrmbuild.records.source import Skip
 
-REDACTED = "redacted"
-"""Key in an occurrence's inputs: what was masked, by kind, as `email 1, phone 2`."""
 _SECRET = "[SECRET]"
 
 

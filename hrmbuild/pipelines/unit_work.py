@@ -16,6 +16,7 @@ from hrmbuild.pairs.context import CompileContext
 from hrmbuild.pairs.environment import Templates
 from hrmbuild.pairs.passages import passages
 from hrmbuild.pairs.registry import compile_record
+from hrmbuild.pipelines.dated_pairs import in_force
 from hrmbuild.pipelines.decided import UnitDecisions
 from hrmbuild.pipelines.declared_columns import check_declared_columns
 from hrmbuild.pipelines.gatekeeping import gate_pair
@@ -166,6 +167,9 @@ def _check_not_kept_out(file: FoundFile, unit: Unit) -> None:
     code, reason = unit.decisions.kept_out.get(file.sha256, ("", ""))
     if code:
         raise InputError(code, f"it was decided that this file stays out: {reason}", where=file.relative)
+    code, reason = unit.left_out.get(file.relative, ("", ""))
+    if code:
+        raise InputError(code, reason, where=file.relative)
 
 
 def _compiled(record: Record, context: CompileContext) -> Iterator[CompiledPair | Rejection]:
@@ -185,6 +189,8 @@ def _compiled(record: Record, context: CompileContext) -> Iterator[CompiledPair 
 
 def _passages(record: Record, context: CompileContext) -> list[SourcePassage]:
     """What may be shown of a record; one that its compiler refuses is shown to nobody, and it says why."""
+    if not in_force(context):
+        return []
     try:
         return list(passages(record, context))
     except InputError:

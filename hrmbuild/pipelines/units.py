@@ -10,17 +10,19 @@ code of readers, compilers and gates, the seed and the day of validity.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from hrmbuild.config.loading import Project, canonical_settings
 from hrmbuild.config.project import SourceConfig
+from hrmbuild.errors import ConfigError
 from hrmbuild.fingerprint import hash_value
 from hrmbuild.pairs.environment import Templates
 from hrmbuild.pipelines.decided import NOTHING_DECIDED, Decided, UnitDecisions
 from hrmbuild.pipelines.identity import compiling_code_sha256, pair_settings
 from hrmbuild.pipelines.source_files import Found, FoundFile, expand_glob
+from hrmbuild.pipelines.standing import Standing, standing
 from hrmbuild.records.source import Source
 
 _KEY_VERSION = 1
@@ -40,6 +42,8 @@ class Unit:
     """Documents that are shown before every instruction."""
     decisions: UnitDecisions = field(default_factory=UnitDecisions)
     """What was decided about these files and the shown ones."""
+    left_out: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Files that are not opened: path -> code and sentence of what the settings say against it."""
     is_context: bool = False
     """The file is only shown in pairs of other files; nothing is compiled from it."""
 
@@ -66,6 +70,11 @@ class _Shared:
     project: Project
     digest: str
     decided: Decided
+    standing: Standing
+
+    def left_out(self, files: Sequence[FoundFile]) -> dict[str, tuple[str, str]]:
+        told = {file.relative: self.standing.refusal(file) for file in files}
+        return {path: refusal for path, refusal in told.items() if refusal is not None}
 
     def decisions(self, files: Sequence[FoundFile], context: Sequence[FoundFile]) -> UnitDecisions:
         return self.decided.for_files(file.sha256 for file in (*files, *context))
@@ -76,7 +85,9 @@ class _Shared:
         told = [_KEY_VERSION, self.digest, role, named, shown, hash_value(pair_settings(settings))]
         told += [[self.project.config.sources[file.entry].label for file in context]] if settings.case else []
         decided = self.decisions(files, context).key()
-        return hash_value([*told, decided] if decided else told)
+        told += [decided] if decided else []
+        left_out = self.left_out(files)
+        return hash_value([*told, {path: list(why) for path, why in left_out.items()}] if left_out else told)
 
 
 def plan_units(project: Project, found: Found, templates: Templates, *, decided: Decided = NOTHING_DECIDED) -> Plan:
@@ -85,7 +96,7 @@ def plan_units(project: Project, found: Found, templates: Templates, *, decided:
     Raises:
         ConfigError: a context path is absolute.
     """
-    shared = _Shared(project, _shared_digest(project, templates), decided)
+    shared = _Shared(project, _shared_digest(project, templates), decided, standing(project, found))
     units: list[Unit] = []
     declared = {file.relative for file in found.files}
     only_shown: dict[str, FoundFile] = {}
@@ -121,14 +132,27 @@ def _entry_units(
 ) -> list[Unit]:
     declared_by = shared.project.declared_by(entry)
     if settings.kind == "tables":
+        settings = _one_validity(shared, files, declared_by)
         key = shared.key(files, settings, context, "entry")
         told = shared.decisions(files, context)
-        return [Unit(f"tables in {settings.path}", key, tuple(files), settings, declared_by, context, told)]
+        return [Unit(f"tables in {settings.path}", key, tuple(files), settings, declared_by, context, told,
+                     shared.left_out(files))]  # fmt: skip
     return [
-        Unit(file.relative, shared.key([file], settings, context, "file"), (file,), settings, declared_by, context,
-             shared.decisions([file], context))
+        Unit(file.relative, shared.key([file], shared.standing.settings(file), context, "file"), (file,),
+             shared.standing.settings(file), declared_by, context, shared.decisions([file], context),
+             shared.left_out([file]))
         for file in files
     ]  # fmt: skip
+
+
+def _one_validity(shared: _Shared, files: list[FoundFile], declared_by: str) -> SourceConfig:
+    """The tables of an entry are joined, so they hold for the same time."""
+    settings, *others = [shared.standing.settings(file) for file in files]
+    if any(other != settings for other in others):
+        raise ConfigError("config.tables_of_two_times", "some tables of this entry are superseded and some are not",
+                          where=declared_by, why="the tables of an entry are asked about together",
+                          fix="give the superseded tables an entry of their own")  # fmt: skip
+    return settings
 
 
 def _context_unit(shared: _Shared, file: FoundFile) -> Unit:

@@ -62,6 +62,8 @@ class SourceEntry(Noun):
     """Pairs held until a decision, by code; absent: none."""
     reasons: dict[str, int] = {}
     """Rejections by code, those before a pair was made included."""
+    masked: dict[str, int] | None = None
+    """What was masked in the pairs kept of it, by kind of personal data; absent: nothing."""
     count: Count
     """Pairs that have an occurrence in it (a pair with two sources counts in both)."""
 
@@ -75,6 +77,8 @@ class Gate(Noun):
     rejected: int = Field(ge=0)
     quarantined: int | None = Field(default=None, ge=1)
     """Pairs that it holds until a decision; absent: none."""
+    redacted: int | None = Field(default=None, ge=1)
+    """Of what it let through and what was kept: occurrences with a mask; absent: none."""
 
 
 class DecisionsEntry(Noun):
@@ -162,6 +166,10 @@ class Manifest(Noun):
     """By code, over all sources."""
     quarantined: dict[str, int] | None = None
     """Pairs held until a decision, by code, over all sources; absent: none."""
+    masked: dict[str, int] | None = None
+    """What was masked in all rows, by kind of personal data, each words once an occurrence; absent: nothing."""
+    protected_sets: dict[str, Sha256] | None = None
+    """Evaluation sets that no row may share words with: name and hash of the file; absent: none were named."""
     decisions: DecisionsEntry | None = None
     """What persons decided about sources and pairs, as far as it took effect; absent: nothing."""
     review: ReviewEntry | None = None

@@ -19,6 +19,8 @@ SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 MASKS = "masks"
 """Key in an occurrence's inputs: JSON list of [from, to, replacement], offsets into the exact text at the locator.
 Offsets, not the replaced words: a name that was masked must not stand in the corpus."""
+REDACTED = "redacted"
+"""Key in an occurrence's inputs: what was masked, by kind, as `email 1, phone 2`."""
 Axis = Literal["document", "variant", "wording", "cell"]
 """Why a pair is held out: its rule set or document, its variant, its wording, its decision cell (new facts)."""
 Derivation = Literal["quoted", "queried", "evaluated", "absent", "imported", "written_by_person", "written_by_model"]

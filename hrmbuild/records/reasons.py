@@ -136,9 +136,9 @@ compile.no_compiler|Nothing makes pairs of this kind of record.|Correct the sour
 compile.no_connection|This record needs SQL and was given none.|Report it: this is a fault of hrmbuild.
 compile.no_mapping|No known shape of pairs fits the row's fields.|Declare `mapping` at the source.
 compile.no_question|Nothing in the record can be asked about.|{_REWRITE}
-compile.overlap|Rules hold together that the hit policy keeps apart.|Ask the owner; `hrmbuild rules` shows a case for each.
 compile.not_a_case|A row is no case of the rule set that `case` names: a cell is empty, or none of its fact's values.\
 |Correct the table, the ranges of the rule set's facts, or `case`.
+compile.overlap|Rules hold together that the hit policy keeps apart.|Ask the owner; `hrmbuild rules` shows a case for each.
 compile.several_turns|A talk of several turns is no pair.|Bring one question and one answer a row.
 compile.too_long|What must be shown does not fit into the limit.|Shorten the passage, or raise the limit where there \
 is one.
@@ -151,17 +151,32 @@ gate.empty_response|The response holds no words.|Correct the source.
 gate.hidden_character|A character that nobody sees stands in the text.|Look at the source, and remove it.
 gate.instruction_too_long|The instruction is longer than `gates.max_instruction_bytes`.|Split the text, or raise the \
 limit.
+gate.language|The text is in none of the languages of `gates.languages`.|Nothing has to be done; to use it, name its \
+language there, then run ingest.
 gate.lone_surrogate|Half a character stands in the text.|{_REPAIR}
 gate.lost_character|A character was lost when the file was decoded before.|Get the file from where it was whole.
 gate.not_nfc|A compiler handed over text in another form than NFC.|Report it: this is a fault of hrmbuild.
 gate.personal_data|The answer itself is personal data, is computed from it, or shows a kind that \
 `gates.personal_data` refuses. Place and reason are kept, the text is not.|Remove it from the source, or let the \
 kind pass in `gates.personal_data` if you may use it.
+gate.protected|The answer turns on an attribute that `gates.protected` lists, or on one that stands in for it.|Nothing \
+has to be done; where a law allows or demands its use, say so with `allowed: {{basis, approver}}`.
 gate.response_too_long|The response is longer than `gates.max_response_bytes`.|Split the text, or raise the limit.
 gate.secret|A key, token or password stands in the pair. Place and reason are kept, the text is not.|Change the \
 secret where it is used, for it stood in a document; then remove it from the source.
 gate.ungrounded_date|The answer names a date that does not stand in what is shown.|Correct the source.
 gate.ungrounded_number|The answer names a number that does not stand in what is shown.|Correct the source.
+permission.label|The file's label is above `gates.permission.max_label`.|{_NOTHING}
+permission.licence|The file's licence is none of `gates.permission.licenses`.|Get the permission and declare it, or \
+remove the file from the sources.
+permission.no_licence|No licence is declared for the file, and the settings ask for one.|{_KEY}
+permission.no_owner|Nobody is declared as the file's owner, and the settings ask for one.|{_KEY}
+validity.expired|The file was in force until a day before `as_of`.|Nothing has to be done; `history: dated` makes \
+questions of it that say when it was.
+validity.not_yet|The file is in force from a day after `as_of` on.|Nothing has to be done; it comes in when `as_of` is \
+that day.
+validity.superseded|Another source holds in place of the file (`supersedes`).|Nothing has to be done; `history: dated` \
+makes questions of it that say when it was.
 review.rejected|A person refused the pair in a review.|Nothing has to be done; who and why stand in the decisions.
 review.edited|A person wrote the pair anew: the text from before is out.|Nothing has to be done; the decision tells why.
 withdrawn|The source was withdrawn: a file with these bytes is not read.|Remove it from the sources; to take the \
@@ -170,8 +185,9 @@ source.rejected|A person rejected the source: a file with these bytes is not rea
 the source.
 corpus.cap|More pairs than `max_pairs` of the file; those with the smallest draws stayed.|Raise `max_pairs` to keep \
 more.
-corpus.contradiction|The same question has two answers that are in force at the same time: all of them went.|Decide \
-which source holds, and correct or date the other.
+corpus.contradiction|The same question has two answers that are in force at the same time: all of them went. Where \
+each pair's other side stands is in the view `audit_conflicts`.|Decide which source holds, and correct or date the \
+other; where the question leaves out what decides (a database, a dialect), add that field to `mapping.instruction`.
 corpus.leak|A pair that is held out shares so many words in a row (`gates.leak_words`) with this one.|Nothing has to \
 be done; to keep it, put both files on one side with `split:` or `group:`.
 corpus.near_duplicate|Another pair says nearly the same in nearly the same words; that one stayed.|Nothing has to be \
@@ -187,10 +203,14 @@ REASONS: dict[str, tuple[str, str]] = {
 
 FAMILIES: dict[str, str] = {
     "config": "The settings (hrmbuild.yaml) cannot be taken as they are. The message names line and remedy.",
+    "approvals": "Somebody must approve (or rejected) the manifest before anything is made of it: hrmbuild status.",
+    "decide": "What was named cannot be decided about; nothing was recorded.",
+    "decisions": "decisions.jsonl or log.jsonl is not as it was written: see hrmbuild audit log.",
     "disk": "The disk refused to write: it is full, or not writable.",
     "freeze": "No manifest was written. The message says what is missing; nothing is lost.",
     "ingest": "Ingest is done, and its answer is no: the balance sheet shows why.",
     "review": "The review page was not opened, or took a choice for none; what was decided before is kept.",
+    "release": "This cannot be let in by a decision; the message says why. Correct the source instead.",
     "store": "The corpus cannot be opened: missing, in use, damaged or of a newer release.",
     "train": "No training, or it stopped; the last checkpoint is whole.",
     "usage": "A flag or argument is wrong, or the order of commands.",

@@ -10,7 +10,7 @@ the threshold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -126,7 +126,9 @@ WITH run AS (
     SELECT gram, quoted, max(side) FILTER (held) AS high FROM run GROUP BY gram, quoted
     HAVING count(*) <= $common AND min(side) < max(side) FILTER (held)
 )
-SELECT DISTINCT pair_id FROM run JOIN rare USING (gram, quoted) WHERE side < high ORDER BY 1
+SELECT run.pair_id, min(other.pair_id) FROM run JOIN rare USING (gram, quoted)
+JOIN run AS other ON other.gram = run.gram AND other.quoted = run.quoted AND other.held AND other.side = high
+WHERE run.side < high GROUP BY run.pair_id ORDER BY 1
 """
 """Of quoted pairs, only those whose whole document is held out share no words with the others by design."""
 
@@ -157,7 +159,8 @@ DELETE FROM surface WHERE pair_id IN (SELECT unnest(?::VARCHAR[])) AND pair_id N
 
 
 def reject_alike(connection: duckdb.DuckDBPyConnection, rules: SurfaceRules, protected: Iterable[str]) -> None:
-    """Write the verdicts of the pass; contradictions are out already."""
+    """Write the verdicts of the pass, and what each pair was found alike; contradictions are out already."""
+    connection.execute("DELETE FROM likeness")
     if rules.protected and rules.leak_words:
         _reject(connection, _in_protected(connection, rules.leak_words, protected), "corpus.protected",
                 "it shares a run of words with an evaluation set that is protected")  # fmt: skip
@@ -169,12 +172,14 @@ def reject_alike(connection: duckdb.DuckDBPyConnection, rules: SurfaceRules, pro
         edges = connection.execute(_ALIKE, {"near": rules.near_duplicates, "most": _MOST_SHARED}).fetchall()
         connection.execute("DROP TABLE gram")
         gone = superfluous(edges)
+        _remember(connection, "corpus.near_duplicate", nearest(edges, gone))
         _reject(connection, gone, "corpus.near_duplicate", "another pair says nearly the same in nearly the same words")
         let_released(connection)
         connection.execute(_TAKE_OUT, [gone])
     if rules.leak_words is not None:
         found = connection.execute(_LEAKS, {"n": rules.leak_words, "common": rules.leak_common}).fetchall()
-        _reject(connection, [one for (one,) in found], "corpus.leak",
+        _remember(connection, "corpus.leak", found)
+        _reject(connection, [one for one, _ in found], "corpus.leak",
                 "a pair that is held out shares a run of words with it")  # fmt: skip
     connection.execute("DROP TABLE surface")
 
@@ -200,6 +205,22 @@ def superfluous(edges: Iterable[tuple[str, str]]) -> list[str]:
         low, high = sorted((root(one), root(other)))
         parent[high] = low
     return sorted(one for one in parent if root(one) != one)
+
+
+def nearest(edges: Sequence[tuple[str, str]], gone: Iterable[str]) -> list[tuple[str, str]]:
+    """For each pair that went, the smallest id that it was found alike."""
+    wanted, found = set(gone), dict[str, str]()
+    for one, other in (*edges, *((other, one) for one, other in edges)):
+        if one in wanted:
+            found[one] = min(found.get(one, other), other)
+    return sorted(found.items())
+
+
+def _remember(connection: duckdb.DuckDBPyConnection, code: str, alike: list[tuple[str, str]]) -> None:
+    connection.execute(
+        "INSERT INTO likeness SELECT ?, unnest(?::VARCHAR[]), unnest(?::VARCHAR[])",
+        [code, [one for one, _ in alike], [other for _, other in alike]],
+    )
 
 
 def _reject(connection: duckdb.DuckDBPyConnection, ids: list[str], code: str, detail: str) -> None:

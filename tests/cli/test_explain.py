@@ -13,7 +13,7 @@ from hrmbuild.cli.main import main
 from hrmbuild.records.reasons import REASONS
 
 PACKAGE = Path(hrmbuild.__file__).parent
-_CODE = re.compile(r"[\"'`]((?:read|compile|gate|corpus)\.[a-z_]+)[\"'`]")
+_CODE = re.compile(r"[\"'`]((?:read|compile|gate|corpus|permission|validity)\.[a-z_]+)[\"'`]")
 _BUILT = {
     "gate.empty_instruction", "gate.empty_response", "gate.instruction_too_long", "gate.response_too_long",
     "review.edited", "review.rejected", "source.rejected", "withdrawn",

@@ -17,7 +17,7 @@ def code_of(pair) -> str | None:
 
 
 def test_the_order_of_gates_is_fixed():
-    names = ["length", "unicode", "control_tokens", "grounding", "secrets", "personal_data"]
+    names = ["length", "unicode", "control_tokens", "language", "protected", "grounding", "secrets", "personal_data"]
     assert [gate.name for gate in gates.GATES] == names
 
 
