@@ -199,6 +199,7 @@ def undo(project: Project, pair: str, *, reason: str | None, who: Reviewer) -> U
 
     Raises:
         UsageError: `review.nothing_to_undo`.
+        AnswerIsNoError: `review.reason_personal`.
         InputError: `decisions.*`, `disk.*`.
     """
     read_decided(project)
@@ -210,6 +211,7 @@ def undo(project: Project, pair: str, *, reason: str | None, who: Reviewer) -> U
         )
         raise UsageError("review.nothing_to_undo", several, where="--undo",
                          fix="name the whole id, and who decided: --reviewer or --key")  # fmt: skip
+    check_reason(reason or "", project.config.gates)
     was = standing[found[0]][who.called].decision.action
     who.keep("undo", found[0], reason=reason or _DEFAULT_REASONS["undo"], facts={})
     return UndoReport(found[0], was.removeprefix("review_"), who.called)
