@@ -134,7 +134,7 @@ def _statement(decision: Decision) -> dict[str, object]:
 def append(path: Path, decision: Decision, *, key: PrivateKey | None = None) -> Recorded:
     """Record a decision: its line here, then its entry in `log.jsonl` beside this file.
 
-    Without a key its person is `unauthenticated`. A kill between the two writes is mended by the next call.
+    Without a key its person is `unauthenticated`. A kill between the two writes is mended by the next call, or `mend`.
 
     Raises:
         InputError: `decisions.broken`, `log.broken`: nothing is added to records that do not hold; `disk.*`.
@@ -157,6 +157,24 @@ def append(path: Path, decision: Decision, *, key: PrivateKey | None = None) -> 
     return found
 
 
+def mend(path: Path) -> None:
+    """Bring file and log to agree after a kill between the two; before anything else is told to the log.
+
+    Raises:
+        InputError: `log.broken`; `disk.*`.
+    """
+    if not path.exists():
+        return
+    with disk_errors(path), _locked(path) as handle:
+        _drop_torn(handle)
+        _tell_last(read(path), path.parent / LOG_NAME)
+
+
+def _tell_last(decisions: Decisions, log_path: Path) -> None:
+    if decisions.recorded and _is_unlogged(decisions.recorded[-1], read_log(log_path)):
+        _tell_log(log_path, decisions.recorded[-1])
+
+
 def _filled(decision: Decision, key: PrivateKey | None, *, head: str) -> Decision:
     named_person = decision.person if decision.person != UNAUTHENTICATED else None
     person = UNAUTHENTICATED if key is None else named_person or f"key {key.fingerprint[:16]}"
@@ -165,11 +183,9 @@ def _filled(decision: Decision, key: PrivateKey | None, *, head: str) -> Decisio
 
 def _whole(path: Path, log_path: Path) -> Decisions:
     """The decisions before this one; the last is told to the log where a kill came in between."""
-    decisions, log = read(path), read_log(log_path)
-    if decisions.recorded and _is_unlogged(decisions.recorded[-1], log):
-        _tell_log(log_path, decisions.recorded[-1])
-        log = read_log(log_path)
-    problems = list(chain_problems(decisions, log))
+    decisions = read(path)
+    _tell_last(decisions, log_path)
+    problems = list(chain_problems(decisions, read_log(log_path)))
     if problems:
         raise InputError("decisions.broken", f"the decisions do not hold: {named(problems)}", where=str(path),
                          why="a decision after a break would vouch for what stands before it",

@@ -117,8 +117,9 @@ def rejection_lines(report: RejectionsReport) -> list[str]:
     lines += [f"… and {more:,} more (--limit, --code, --source)", ""] if more else []
     lines += [f"  {code}  {n:,}" for code, n in report.by_code.items()]
     if not report.total:
-        return ["nothing was turned down"]
-    return [*lines, "", 'let one in: hrmbuild release DIGEST --reason "…" --key K']
+        return ["nothing of that kind was turned down"]
+    hint = ["", 'let one in: hrmbuild release DIGEST --reason "…" --key K']
+    return [*lines, *(hint if any(one.releasable for one in report.rows) else [])]
 
 
 def _block(one: ListedRejection) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hrmbuild.audit.decisions import DECISIONS_NAME, mend
 from hrmbuild.audit.keys import PrivateKey
 from hrmbuild.audit.log import LOG_NAME, append, read_log
 from hrmbuild.audit.manifest import SIGNATURE_NAME, load_manifest_bytes
@@ -28,6 +29,7 @@ def log_and_sign(project: Project, folder: Path, manifest: Manifest, *, signer: 
     """
     digest = sha256_hex(manifest.canonical_bytes())
     facts = {"content_root": manifest.content_root} | ({"signed_by": signer.fingerprint} if signer else {})
+    mend(project.work / DECISIONS_NAME)
     known = read_log(project.work / LOG_NAME)
     if known.problem is None and known.knows("freeze", digest):
         head = known.head

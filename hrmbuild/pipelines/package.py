@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from hrmbuild.assets import asset_folder
+from hrmbuild.audit.decisions import DECISIONS_NAME, mend
 from hrmbuild.audit.evidence import TOKENIZER_NAME
 from hrmbuild.audit.log import LOG_NAME, append
 from hrmbuild.audit.manifest import load_manifest_bytes, read_manifest
@@ -152,6 +153,7 @@ def _logged(project: Project, folder: Path, signing: Signing | None) -> Record:
         if signing is not None:
             facts["key"] = signing.key.fingerprint
         at = signing.signed_at if signing is not None else now()
+        mend(project.work / DECISIONS_NAME)
         return append(project.work / LOG_NAME, "package", sha256_hex(manifest.canonical_bytes()), at=at, facts=facts)
 
     return record

@@ -29,6 +29,7 @@ from hrmbuild.audit.trust import Trust
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.pipelines.corpus_checks import check_corpus
+from hrmbuild.pipelines.decision_checks import manifest_decisions_check
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.remake_checks import Remake, remake_checks
 from hrmbuild.pipelines.source_checks import check_sources
@@ -103,7 +104,18 @@ def _log_checks(folder: Path, data: bytes, path: Path | None, *, trust: Trust | 
     head = envelope.statement["predicate"].get("log_head") if envelope is not None else None
     log = read_log(path) if path.exists() else None
     yield from decision_checks(read(path.parent / DECISIONS_NAME), log or Log((), ()), trust=trust)
+    yield from _manifest_decisions(folder, data, log or Log((), ()), path.parent)
     check = log_check(log, event="freeze", sha256=sha256_hex(data), stated_head=head)
+    if check is not None:
+        yield check
+
+
+def _manifest_decisions(folder: Path, data: bytes, log: Log, work: Path) -> Iterator[Check]:
+    try:
+        manifest = parse_manifest(data, where=str(folder / MANIFEST_NAME))
+        check = manifest_decisions_check(folder, manifest, data, log=log, work=work)
+    except InputError as error:
+        check = Check("decisions in the manifest", False, error.what)
     if check is not None:
         yield check
 

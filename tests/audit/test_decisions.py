@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hrmbuild.audit.decisions import DECISIONS_NAME, append, chain_problems, decision_checks, read
+from hrmbuild.audit.decisions import DECISIONS_NAME, append, chain_problems, decision_checks, mend, read
 from hrmbuild.audit.keys import PrivateKey, new_key, read_private_key
 from hrmbuild.audit.log import LOG_NAME, read_log
 from hrmbuild.audit.log import append as append_to_log
@@ -92,6 +92,8 @@ def test_a_kill_between_the_two_records_and_a_torn_line_are_mended_by_the_next_d
     assert desk.failures() and not list(chain_problems(read(desk.path), read_log(desk.log), may_lack_last=True))
     with desk.path.open("ab") as file:
         file.write(b'{"payload":"half')
+    mend(desk.path)
+    assert desk.failures() == {} and desk.log.read_bytes() == whole
     append(desk.path, decision(digit="b"), key=desk.ada)
     assert desk.failures() == {} and len(read(desk.path).recorded) == 6
     assert desk.log.read_bytes().startswith(whole)

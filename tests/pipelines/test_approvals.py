@@ -199,7 +199,7 @@ def test_the_commands_record_show_and_name_what_is_wrong(office: Office) -> None
     assert "approve   manifest" in typed("approve", office.manifest.name, "--reason", "read", "--role", "owner")
     log = typed("audit", "log")
     assert "3 entries" in log and "by unauthenticated: read" in log
-    assert "nothing was turned down" in typed("rejections")
+    assert "nothing of that kind" in typed("rejections")
     assert "decide.unknown" not in log and "nothing here is named" in typed("reject", "nowhere", "--reason", "x")
     assert "without a reason" in typed("approve", office.manifest.name, "--reason", " ")
     lines = (office.project.work / DECISIONS_NAME).read_bytes().splitlines(keepends=True)

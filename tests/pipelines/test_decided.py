@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from hrmbuild.audit.decisions import DECISIONS_NAME, append
+from hrmbuild.audit.log import append as append_to_log
 from hrmbuild.config.loading import Project, load_project
 from hrmbuild.errors import AnswerIsNoError, ConfigError, InputError, UsageError
+from hrmbuild.fingerprint import canonical_json, sha256_hex
 from hrmbuild.pipelines.decide import Stated, decide, release
 from hrmbuild.pipelines.decided import rejection_digest
 from hrmbuild.pipelines.freeze import freeze
@@ -99,7 +101,16 @@ def test_held_pairs_are_counted_apart_and_enter_or_go_as_somebody_decides(tmp_pa
     again = freeze(project)
     assert again.manifest.decisions is not None
     assert again.manifest.decisions.counts == {"reject": 1, "release": 1}
+    report = verify(again.folder, project=project)
+    assert report.ok and "reject 1, release 1" in [one.detail for one in report.checks]
+    record(project, "withdraw", "source", held[0].source_sha256)  # later: it changes nothing for an older manifest
     assert verify(again.folder, project=project).ok
+    told = again.manifest.canonical() | {"decisions": {"sha256": "0" * 64, "counts": {"release": 2}}}
+    (again.folder / "manifest.json").write_bytes(canonical_json(told))
+    data = (again.folder / "manifest.json").read_bytes()
+    append_to_log(project.work / "log.jsonl", "freeze", sha256_hex(data), at="2026-06-01T10:00:00Z", facts={})
+    failed = {one.name: one.detail for one in verify(again.folder, project=project).checks if not one.ok}
+    assert "they differ from those" in failed["decisions in the manifest"]
 
 
 @pytest.mark.slow
