@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,8 +56,9 @@ def remake_checks(remake: Remake, folder: Path, manifest: Manifest, *, progress:
     try:
         _prepare(project, chosen)
         began_s = time.monotonic()
-        ingest(scratch, progress=progress)
-        yield _rows_check(scratch, folder, manifest, seconds=time.monotonic() - began_s)
+        made_now = ingest(scratch, progress=progress).redone
+        seconds = time.monotonic() - began_s
+        yield _rows_check(scratch, folder, manifest, rate=_rate(scratch, made_now, seconds))
         yield _gates_check(scratch, manifest)
     except HrmbuildError as error:
         yield Check(MADE_AGAIN, False, f"{error.where}: {error.what}" if error.where else error.what)
@@ -76,12 +77,20 @@ def _prepare(project: Project, state: Path) -> None:
                 shutil.copy2(project.work / name, state / name)
 
 
-def _rows_check(scratch: Project, folder: Path, manifest: Manifest, *, seconds: float) -> Check:
+def _rate(scratch: Project, made_now: Collection[str], seconds: float) -> str:
+    """Pairs a second of this call; what an earlier one had made before it was killed is told apart."""
+    with Corpus.open(scratch.corpus_path, read_only=True) as corpus:
+        made = {one.source.path: one.n_made for one in corpus.sources()}
+    n_now = sum(n for path, n in made.items() if path in made_now)
+    before = sum(made.values()) - n_now
+    earlier = f", {before:,} by an earlier call" if before else ""
+    return f"{n_now:,} pairs in {duration(seconds)}, {n_now / seconds:,.0f}/s{earlier}"
+
+
+def _rows_check(scratch: Project, folder: Path, manifest: Manifest, *, rate: str) -> Check:
     with Corpus.open(scratch.corpus_path) as corpus:
         corpus.record_freeze(manifest.content_root, manifest.max_label)  # so that rows that were never frozen are extra
-        n_made = corpus.balance().made
     found = compare_with_corpus(folder, manifest, corpus=scratch.corpus_path)
-    rate = f"{n_made:,} pairs from {len(manifest.sources)} files in {duration(seconds)}, {n_made / seconds:,.0f}/s"
     if found.is_empty:
         return Check(MADE_AGAIN, True, f"{rate}: each query, rule and quote gives the rows that were frozen")
     other = " (another release froze it)" if manifest.code_sha256 != code_sha256() else ""
