@@ -227,9 +227,15 @@ def decided(recorded: Sequence[Recorded], edits: Mapping[str, EditedTexts]) -> D
                 rejected.pop(subject.sha256, None)
             case _:
                 pass
-    reviews = {pair: list(of_pair.values())[-1] for pair, of_pair in standing_reviews(recorded).items()}
+    reviews = {pair: _prevailing(of_pair) for pair, of_pair in standing_reviews(recorded).items()}
     kept_out = {**rejected, **withdrawn}
     return replace(_reviewed(reviews, edits), released=released, confirmed=confirmed, kept_out=kept_out)
+
+
+def _prevailing(reviews: Mapping[str, Recorded]) -> Recorded:
+    """Of several persons' reviews of one pair: a refusal before an edit before an acceptance, then the newest."""
+    strictness = {"review_reject": 2, "review_edit": 1, "review_accept": 0}
+    return max(reversed(reviews.values()), key=lambda one: strictness[one.decision.action])
 
 
 def _reviewed(reviews: dict[str, Recorded], texts: Mapping[str, EditedTexts]) -> Decided:

@@ -5,6 +5,7 @@ Owns that comparison. It must not judge who signed: `audit.decisions` and `audit
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from hrmbuild.audit.checks import Check
@@ -14,13 +15,16 @@ from hrmbuild.audit.evidence import read_leaves, read_rejections
 from hrmbuild.audit.log import Log
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.pipelines.decided import REVIEW_EDITED, Decided, decided
+from hrmbuild.pipelines.review_summary import review_check
 from hrmbuild.records.manifest import Manifest
 
 _NAME = "decisions in the manifest"
 
 
-def manifest_decisions_check(folder: Path, manifest: Manifest, data: bytes, *, log: Log, work: Path) -> Check | None:
-    """The decisions that the log tells before this freeze, against those that the manifest names; None: no decisions.
+def manifest_decisions_checks(
+    folder: Path, manifest: Manifest, data: bytes, *, log: Log, work: Path
+) -> Iterator[Check]:
+    """The decisions that the log tells before this freeze, against those that the manifest names, and the reviews.
 
     Args:
         data: the manifest's bytes.
@@ -32,10 +36,16 @@ def manifest_decisions_check(folder: Path, manifest: Manifest, data: bytes, *, l
     numbers = {entry.sha256: entry.n for entry in reversed(log.entries)}
     frozen_as = numbers.get(sha256_hex(data))
     if frozen_as is None:
-        return None  # Said by the log's own check.
+        return  # Said by the log's own check.
     before = [one for one in read(work / DECISIONS_NAME).recorded if numbers.get(one.sha256, frozen_as) < frozen_as]
-    found = decided(before, read_edits(work / EDITS_NAME))
-    if not before and manifest.decisions is None:
+    edits = read_edits(work / EDITS_NAME)
+    yield from filter(None, (_decisions_check(folder, manifest, decided(before, edits), any_before=bool(before)),))
+    if _not_to_be_told(decided(before, edits), manifest) is None:
+        yield from filter(None, (review_check(folder, manifest, before, edits),))
+
+
+def _decisions_check(folder: Path, manifest: Manifest, found: Decided, *, any_before: bool) -> Check | None:
+    if not any_before and manifest.decisions is None:
         return None
     if (why := _not_to_be_told(found, manifest)) is not None:
         return Check(_NAME, True, f"not compared: {why}")

@@ -7,19 +7,23 @@ pairs may stay: `decided` does.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from itertools import combinations
+from pathlib import Path
 from typing import get_args
 
+from hrmbuild.audit.checks import Check
 from hrmbuild.audit.decisions import DECISIONS_NAME, Recorded, read
 from hrmbuild.audit.edits import EDITS_NAME, read_edits
+from hrmbuild.audit.evidence import read_evidence
 from hrmbuild.config.loading import Project
-from hrmbuild.pipelines.decided import decided, standing_reviews
+from hrmbuild.pipelines.decided import Decided, decided, standing_reviews
 from hrmbuild.pipelines.freeze_pack import Selection
-from hrmbuild.records.manifest import Agreement, ReviewEntry
-from hrmbuild.records.pair import Condition, pair_id
+from hrmbuild.records.decision import EditedTexts
+from hrmbuild.records.manifest import Agreement, Manifest, ReviewEntry
+from hrmbuild.records.pair import Condition, Pair, pair_id
 
 Verdicts = Mapping[str, Mapping[str, str]]
 """Pair id -> reviewer -> action."""
@@ -28,16 +32,44 @@ Verdicts = Mapping[str, Mapping[str, str]]
 def review_entry(project: Project, selection: Selection) -> ReviewEntry | None:
     """The reviews of the corpus that is frozen; None where nobody reviewed."""
     recorded = read(project.work / DECISIONS_NAME).recorded
-    standing = standing_reviews(recorded)
-    if not standing:
+    if not standing_reviews(recorded):
         return None
+    looked_at = _looked_at(decided(recorded, read_edits(project.work / EDITS_NAME)))
+    found = (pair for _, pair in selection.corpus.pairs_by_id(sorted(looked_at)) if pair is not None)
+    path_of = {one.source.sha256: one.source.path for one in selection.corpus.sources()}
+    return _entry(recorded, (pair for pair in found if pair.label in selection.admitted), path_of)
+
+
+def review_check(
+    folder: Path, manifest: Manifest, recorded: Sequence[Recorded], edits: Mapping[str, EditedTexts]
+) -> Check | None:
+    """What the manifest says of reviews, against the decisions before it; None: neither tells of any.
+
+    Raises:
+        InputError: `evidence.unreadable`.
+    """
+    standing = standing_reviews(recorded)
+    if not standing and manifest.review is None:
+        return None
+    wanted = None
+    if standing:
+        looked_at = _looked_at(decided(recorded, edits))
+        rows = (row for row in read_evidence(folder) if row.id in looked_at) if looked_at else iter(())
+        path_of = {one.source.sha256: one.source.path for one in manifest.sources}
+        wanted = _entry(recorded, (Pair.model_validate_json(row.row) for row in rows), path_of)
+    n = sum(wanted.splits.values()) if wanted else 0
+    what = f"{n} pairs looked at, {len(standing)} decided on"
+    ok = manifest.review == wanted
+    return Check("reviews in the manifest", ok, what if ok else f"they differ from the decisions before it: {what}")
+
+
+def _entry(recorded: Sequence[Recorded], pairs: Iterable[Pair], path_of: Mapping[str, str]) -> ReviewEntry:
     by_split: Counter[str] = Counter()
     by_source: Counter[str] = Counter()
-    path_of = {one.source.sha256: one.source.path for one in selection.corpus.sources()}
-    for _, pair in selection.corpus.pairs_by_id(_looked_at(project, recorded)):
-        if pair is not None and pair.label in selection.admitted:
-            by_split[pair.split] += 1
-            by_source.update({path_of[one.source_sha256] for one in pair.occurrences})
+    for pair in pairs:
+        by_split[pair.split] += 1
+        by_source.update({path_of[one.source_sha256] for one in pair.occurrences})
+    standing = standing_reviews(recorded)
     verdicts = {pair: {who: one.decision.action for who, one in of.items()} for pair, of in standing.items()}
     return ReviewEntry(
         reviewers=len({who for of in verdicts.values() for who in of}),
@@ -46,15 +78,14 @@ def review_entry(project: Project, selection: Selection) -> ReviewEntry | None:
     )  # fmt: skip
 
 
-def _looked_at(project: Project, recorded: Sequence[Recorded]) -> list[str]:
+def _looked_at(now: Decided) -> set[str]:
     """Ids of pairs that a person accepted, and of those that a person wrote."""
-    now = decided(recorded, read_edits(project.work / EDITS_NAME))
     written = {
         pair_id(condition, edit.instruction, edit.response)
         for edit in now.edits.values()
         for condition in get_args(Condition)
     }
-    return sorted(now.accepted | written)
+    return {*now.accepted, *written}
 
 
 def agreements(verdicts: Verdicts) -> tuple[Agreement, ...]:

@@ -29,7 +29,7 @@ from hrmbuild.audit.trust import Trust
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.pipelines.corpus_checks import check_corpus
-from hrmbuild.pipelines.decision_checks import manifest_decisions_check
+from hrmbuild.pipelines.decision_checks import manifest_decisions_checks
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.remake_checks import Remake, remake_checks
 from hrmbuild.pipelines.source_checks import check_sources
@@ -113,11 +113,9 @@ def _log_checks(folder: Path, data: bytes, path: Path | None, *, trust: Trust | 
 def _manifest_decisions(folder: Path, data: bytes, log: Log, work: Path) -> Iterator[Check]:
     try:
         manifest = parse_manifest(data, where=str(folder / MANIFEST_NAME))
-        check = manifest_decisions_check(folder, manifest, data, log=log, work=work)
+        yield from manifest_decisions_checks(folder, manifest, data, log=log, work=work)
     except InputError as error:
-        check = Check("decisions in the manifest", False, error.what)
-    if check is not None:
-        yield check
+        yield Check("decisions in the manifest", False, error.what)
 
 
 def _outside(

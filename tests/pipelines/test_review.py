@@ -16,11 +16,12 @@ from hrmbuild.audit.edits import drop_edits, read_edits
 from hrmbuild.audit.keys import new_key
 from hrmbuild.config.loading import Project, load_project
 from hrmbuild.errors import AnswerIsNoError, InputError, UsageError
+from hrmbuild.pipelines.decided import read_decided
 from hrmbuild.pipelines.freeze import freeze, is_frozen_as
 from hrmbuild.pipelines.ingest import ingest
 from hrmbuild.pipelines.review import Reviewer, check_reason, desk_of, draw, reviewer_with, undo
 from hrmbuild.pipelines.review_choice import Wanted, readable
-from hrmbuild.pipelines.review_summary import agreements, cohens_kappa
+from hrmbuild.pipelines.review_summary import agreements, cohens_kappa, review_check
 from hrmbuild.records.manifest import Agreement
 from hrmbuild.records.pair import Pair, pair_id
 from hrmbuild.review.desk import Desk, Edited
@@ -87,6 +88,14 @@ def test_the_next_ingest_and_freeze_obey_a_review(project: Project) -> None:
     assert review is not None and review.reviewers == 1 and sum(review.splits.values()) == 2
     assert review.decided == {"review_accept": 1, "review_edit": 1, "review_reject": 1} and review.agreement == ()
     assert is_frozen_as(project, frozen.folder)
+    told = read(project.work / "decisions.jsonl").recorded
+    edits = read_edits(project.work / "edits.jsonl")
+    check = review_check(frozen.folder, frozen.manifest, told, edits)
+    assert check is not None and check.ok, check
+    altered = frozen.manifest.model_copy(update={"review": review.model_copy(update={"reviewers": 2})})
+    for wrong, decisions in ((altered, told), (frozen.manifest, told[:1])):
+        check = review_check(frozen.folder, wrong, decisions, edits)
+        assert check is not None and not check.ok
 
 
 @pytest.mark.slow
@@ -141,6 +150,16 @@ def test_pairs_are_chosen_by_source_kind_and_split(project: Project) -> None:
     assert {pairs[name].label for name in drawn(project, wanted=CHOICES[0])} == {"confidential"}
     with pytest.raises(InputError, match="no pair fits"):
         drawn(project, wanted=replace(ALL, kind="pros"))
+
+
+def test_a_refusal_holds_until_its_author_takes_it_back(project: Project) -> None:
+    desks = {name: visit(project, name)[0] for name in ("ada", "ben")}
+    name = drawn(project)[0]
+    desks["ada"].decide(name, "reject", reason="not shown")
+    desks["ben"].decide(name, "accept")
+    assert (read_decided(project).refused, read_decided(project).accepted) == ({name: "review.rejected"}, frozenset())
+    desks["ada"].decide(name, "undo")
+    assert (read_decided(project).refused, read_decided(project).accepted) == ({}, {name})
 
 
 @pytest.mark.slow
