@@ -43,17 +43,21 @@ def decisions_section(given: ReportInput) -> dict[str, Any]:
 def _row(given: ReportInput, one: Recorded, recorded: Sequence[Recorded]) -> dict[str, Any]:
     decision, verdict = one.decision, one.judge(given.trust) if given.trust else None
     state, why = _state(given, one, recorded)
+    if state == "stands" and one.keyid is None:
+        state, why = "unsigned", f"nobody signed it; {why}"
+    elif state == "stands" and verdict is not None and not verdict.ok:
+        state, why = "does not count", verdict.detail
     return {
         "line": one.line, "at": decision.at, "action": decision.action, "kind": decision.subject.kind,
         "sha256": decision.subject.sha256, "name": decision.subject.name, "reason": decision.reason,
-        "person": decision.person, "role": decision.role, "key": one.keyid,
+        "person": verdict.person if verdict and verdict.ok else decision.person, "role": decision.role, "key": one.keyid,
         "counts": verdict.ok if verdict else None, "counts_why": verdict.detail if verdict else None,
         "state": state, "state_why": why,
     }  # fmt: skip
 
 
 def _state(given: ReportInput, one: Recorded, recorded: Sequence[Recorded]) -> tuple[str, str]:
-    """`stands`, `lapsed`, `superseded` or `other`, and why."""
+    """`stands`, `lapsed`, `superseded` or `other`, and why; who signed is judged elsewhere."""
     decision, subject = one.decision, one.decision.subject
     later = [
         two for two in recorded

@@ -68,8 +68,8 @@ def public_summary(given: ReportInput, value: dict[str, Any]) -> list[dict[str, 
             ("2.1 Publicly available datasets", f"under a licence with a public name: {_files(public)}. Whether they "
              "can be had publicly is not recorded."),
             ("2.2 Private datasets obtained from third parties", f"under a contract: {_files(contract)}"),
-            ("2.3 Data crawled and scraped from online sources", "hrmbuild reads declared files and no network; whether somebody "
-             f"crawled such a file is {UNKNOWN}"),
+            ("2.3 Data crawled and scraped from online sources", f"hrmbuild reads declared files, no network; whether "
+             f"somebody crawled such a file is {UNKNOWN}"),
             ("2.4 User data", "not told apart: what an owner declared as a source is a source"),
             ("2.5 Synthetic data", f"written by a language model: {_number(written)} pairs. Questions around quoted, "
              "queried and computed answers come from templates and rules, and from no model."),
