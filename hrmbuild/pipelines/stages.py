@@ -149,8 +149,9 @@ def finished_run(project: Project, flags: Flags) -> RunFolder | None:
 
 def _next_decision(project: Project, awaited: str) -> str:
     folder = current_manifest(project)
-    unsigned = SIGNED_FREEZE in awaited or folder is None
-    return "hrmbuild freeze --key K" if unsigned else f"hrmbuild approve {folder.name} --reason … --key K"
+    if folder is None or SIGNED_FREEZE in awaited:
+        return "hrmbuild freeze --key K"
+    return f"hrmbuild approve {folder.name} --reason … --key K"
 
 
 def _awaited(project: Project) -> str | None:
