@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from hrmbuild.config.base import Settings
+from hrmbuild.config.joined import CaseConfig, ExceptionConfig
 from hrmbuild.config.permission import PermissionConfig, ProtectedAttribute
 from hrmbuild.errors import UsageError
 
@@ -90,17 +91,6 @@ class RulesConfig(Settings):
     parameters that is trained for minutes pays for each of them in outcomes: 0 leaves them out."""
 
 
-class CaseConfig(Settings):
-    """Rows of a table as cases of a rule set."""
-
-    ruleset: str
-    """Path of the file of the executable rules, relative to the config's folder."""
-    facts: dict[str, str] = Field(min_length=1)
-    """Fact of the rule set -> column of the table. Every fact that a rule reads needs one."""
-    table: str | None = None
-    """Name of the table; absent: each table of the entry that has all these columns."""
-
-
 class SourceConfig(Settings):
     """One entry of `sources`."""
 
@@ -143,6 +133,8 @@ class SourceConfig(Settings):
     """Foreign keys declared: `orders.customer_id` -> `customers.id`; others are inferred, and shown."""
     case: CaseConfig | None = None
     """Rows as cases of a rule set: rule text and row are shown, the rules' outcome is the answer."""
+    exception: ExceptionConfig | None = None
+    """A memo's exception to a rule set: both are shown, and cases are decided with the exception first."""
     mapping: PairsMapping | None = None
     cases: CasesConfig | None = None
     rules: RulesConfig = RulesConfig()

@@ -14,6 +14,7 @@ from hrmbuild.pairs.absent import with_twin
 from hrmbuild.pairs.clauses import Clause, Refused, read_clauses
 from hrmbuild.pairs.context import CompileContext
 from hrmbuild.pairs.draft import Draft, Piece, draft_pairs, rejection
+from hrmbuild.pairs.memo_exceptions import exception_pairs
 from hrmbuild.pairs.memo_headers import HEADERS, Header, header_piece, name_masks, read_headers
 from hrmbuild.pairs.question_headings import heading_answers, written_answers
 from hrmbuild.pairs.sentences import Sentence
@@ -51,6 +52,9 @@ def compile_memo(record: Document, context: CompileContext) -> Iterator[Compiled
             for compiled in draft_pairs(each, context):
                 n_made += 1
                 yield compiled
+    for compiled in exception_pairs(record, memo.clauses, context):
+        n_made += 1
+        yield compiled
     yield from _refused(refused, context)
     if not n_made:
         yield _no_question(record, context)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from hrmbuild.config.project import CaseConfig
+from hrmbuild.config.joined import CaseConfig
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import draw_below, draw_one, draw_order, hash_value
 from hrmbuild.pairs.context import CompileContext

@@ -199,7 +199,8 @@ def _passages(record: Record, context: CompileContext) -> list[SourcePassage]:
 
 def _needs_sql(unit: Unit, readable: list[tuple[Source, ReadResult]]) -> bool:
     found = (record for _, result in readable for record in result.records)
-    return unit.settings.kind == "tables" or any(isinstance(record, RuleSetFile) for record in found)
+    declared = unit.settings.kind == "tables" or unit.settings.exception is not None
+    return declared or any(isinstance(record, RuleSetFile) for record in found)
 
 
 def _head(file: FoundFile) -> bytes:

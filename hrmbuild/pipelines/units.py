@@ -83,7 +83,8 @@ class _Shared:
         named = [[file.relative, file.sha256] for file in files]
         shown = [[file.relative, file.sha256] for file in context]
         told = [_KEY_VERSION, self.digest, role, named, shown, hash_value(pair_settings(settings))]
-        told += [[self.project.config.sources[file.entry].label for file in context]] if settings.case else []
+        if settings.case or settings.exception:
+            told.append([self.project.config.sources[file.entry].label for file in context])
         decided = self.decisions(files, context).key()
         told += [decided] if decided else []
         left_out = self.left_out(files)
@@ -117,8 +118,9 @@ def _shared_digest(project: Project, templates: Templates) -> str:
 
 
 def _context_of(project: Project, settings: SourceConfig, entry: int) -> tuple[FoundFile, ...]:
-    shown = [settings.mapping.context if settings.mapping else None, settings.case.ruleset if settings.case else None]
-    return tuple(file for path in shown if path is not None for file in expand_glob(project, path, entry=entry))
+    named = [settings.mapping.context] if settings.mapping else []
+    named += [joined.ruleset for joined in (settings.case, settings.exception) if joined]
+    return tuple(file for path in named if path is not None for file in expand_glob(project, path, entry=entry))
 
 
 def _as_declared(shown: tuple[FoundFile, ...], found: Found) -> tuple[FoundFile, ...]:

@@ -32,6 +32,10 @@ VALUES: dict[str, object] = {
     "when": "by 3 March 2025",
     "statement": "The archive moves",
     "title": "Travel",
+    "facts": [
+        {"entry": "amount: 20", "words": "amount 20 EUR", "clause": "amount is 20"},
+        {"entry": "air", "words": "air", "clause": "air"},
+    ],
     "table": "claims",
     "other": "policies",
     "column": "status",
