@@ -11,7 +11,7 @@ PAIRS ?= 10000000
 CODE := hrmbuild tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-generate bench-serve bench-data bench-arch bench-corpus bench-package bench-verify chaos bundle wheel gpu-smoke clean
+.PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-generate bench-serve bench-data bench-arch bench-corpus bench-scenarios bench-package bench-verify chaos bundle wheel gpu-smoke clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -82,6 +82,9 @@ bench-arch: install ## HRM, Transformer and TRM at matched FLOPs on the example 
 
 bench-corpus: install ## what variants, wordings, absent twins and cross-kind pairs are worth: one removed at a time (resumable)
 	$(BIN)/python tests/benchmarks/bench_corpus.py
+
+bench-scenarios: install ## 10,000 scenarios of the example rules: seconds, decision cells, share of boundary cases
+	$(BIN)/python tests/benchmarks/bench_scenarios.py
 
 bench-package: install ## a package of 2.4 GB (XL, drawn weights): made, signed, verified, within 6 GB (10 GB of disk, minutes)
 	$(BIN)/python tests/benchmarks/bench_package.py

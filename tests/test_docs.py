@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "hrmbuild/README.md", "docs/engineer.md", "docs/compliance.md", "docs/auditor.md", "Makefile")
 COMMANDS = (
     *("init", "doctor", "build", "ingest", "freeze", "plan", "train", "status", "ledger", "package", "verify"),
-    *("ask", "serve", "eval", "rules", "audit", "canaries", "keys", "explain"),
+    *("ask", "serve", "eval", "rules", "templates", "audit", "canaries", "keys", "explain"),
     *("approve", "reject", "release", "rejections", "review"),
 )
 TOP = "hrmbuild|templates|schemas|examples|docs|tests|\\.ci"

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hrmbuild.cli.options import ConfigOption, SourcesOption, WorkOption, project_of
-from hrmbuild.cli.output import JsonFlag, emit, visible
+from hrmbuild.cli.output import JsonFlag, emit, table, visible
+from hrmbuild.config.loading import Project, find_config
 
 if TYPE_CHECKING:
     from hrmbuild.pipelines.rules import ReviewedRules, RulesReport
+    from hrmbuild.pipelines.templates_check import TemplatesReport
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
     app.command(short_help="Overlaps, rules that decide nothing and gaps of each rule set.")(rules)
+    group = typer.Typer(help="Wordings of questions: which there are, what they make.")
+    group.command("list", short_help="Kinds of question with their wordings.")(templates_list)
+    group.command("test", short_help="What each wording makes of three records; exit 1 when one fails.")(templates_test)
+    app.add_typer(group, name="templates")
 
 
 def rules(
@@ -79,3 +86,48 @@ def _case(one: ReviewedRules, facts: Mapping[str, str]) -> str:
 
 def _said(value: str) -> str:
     return {"true": "yes", "false": "no"}.get(value, value)
+
+
+def templates_list(config: ConfigOption = None, as_json: JsonFlag = False) -> None:
+    """The kinds of question, each with its number of wordings and their registers."""
+    from hrmbuild.pipelines.templates_check import list_templates
+
+    report = list_templates(_project_or_none(config))
+    rows = [[one.kind, len(one.wordings), ", ".join(one.registers)] for one in report.kinds]
+    emit(report, table(["kind", "wordings", "registers"], rows), as_json=as_json)
+
+
+def templates_test(
+    kind: Annotated[str | None, typer.Argument(metavar="KIND", help="As tables/sum, or tables; default: all.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="P", help="A file of the project; default: the examples.")
+    ] = None,
+    show_label: Annotated[
+        str | None, typer.Option("--show-label", metavar="L", help="Highest label to show; default: the lowest.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """What each wording makes of three records; what fails is named with its file and line."""
+    from hrmbuild.pipelines.templates_check import try_templates
+
+    report = try_templates(_project_or_none(config), kind=kind, source=source, show_label=show_label)
+    emit(report, list(_template_lines(report)), as_json=as_json)
+    if report.n_problems:
+        raise typer.Exit(1)
+
+
+def _project_or_none(config: Path | None) -> Project | None:
+    return project_of(config, None, None) if config is not None or find_config(Path.cwd()) is not None else None
+
+
+def _template_lines(report: TemplatesReport) -> Iterator[str]:
+    for one in report.rendered:
+        yield one.name
+        if one.problem is not None:
+            yield visible(f"  FAILS {one.problem}")
+        for text in one.texts:
+            yield from (f"  {'|' if i else '-'} {visible(line)}" for i, line in enumerate(text.splitlines()))
+    for kind in report.untried:
+        yield f"{kind}: not tried, the records give no such question"
+    yield f"{len(report.kinds)} kinds, {len(report.rendered)} wordings tried, {report.n_problems} fail"

@@ -72,7 +72,7 @@ class Templates:
             raise ConfigError(
                 "templates.refused",
                 f"the template cannot be rendered: {error}",
-                where=f"templates/{name}",
+                where=f"templates/{name}{_line_of(error)}",
                 fix=f"use only the values it is given: {', '.join(sorted(values))}",
             ) from error
 
@@ -120,6 +120,16 @@ class Templates:
     def tree_sha256(self) -> str:
         """One hash over all names and texts: it changes when any template does."""
         return hash_value([[name, self._sha256[name]] for name in self.names()])
+
+
+def _line_of(error: BaseException) -> str:
+    """`:3` where the traceback has a line of the template; Jinja2 calls a template without a file by this name."""
+    found, trace = "", error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            found = f":{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
 
 
 def _read_folders(folders: list[Path]) -> dict[str, str]:

@@ -5,6 +5,7 @@ Owns what goes into each hash. It must not read a clock, a host name or an absol
 
 from __future__ import annotations
 
+import difflib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,22 @@ def project_templates(project: Project) -> Templates:
                 fix="correct the path, or remove the key",
             )
         folders.insert(0, own)
+        _check_kinds(own, folders[-1])
     return Templates(folders)
+
+
+def _check_kinds(own: Path, built_in: Path) -> None:
+    """A template in a folder that no compiler asks for would never be used, and nobody would know."""
+    known = {path.parent.relative_to(built_in).as_posix() for path in built_in.rglob("*.j2")}
+    for path in sorted(own.rglob("*.j2")):
+        kind = path.parent.relative_to(own).as_posix()
+        if kind not in known:
+            near = difflib.get_close_matches(kind, sorted(known), n=1)
+            raise ConfigError(
+                "templates.unknown_kind", f"there is no kind of question {kind!r}, so this template is never used",
+                where=f"templates/{path.relative_to(own).as_posix()}",
+                fix=f"move it to {near[0]}/" if near else "see `hrmbuild templates list`",
+            )  # fmt: skip
 
 
 def check_names(project: Project) -> None:

@@ -23,7 +23,7 @@ def test_a_missing_value_is_an_error_that_names_the_template(tmp_path: Path) -> 
     templates = _templates(tmp_path, a="{{ amount }}")
     with pytest.raises(ConfigError, match="'amount' is undefined") as caught:
         templates.render("a.j2", other=1)
-    assert caught.value.code == "templates.refused" and caught.value.where == "templates/a.j2"
+    assert caught.value.code == "templates.refused" and caught.value.where == "templates/a.j2:1"
 
 
 @pytest.mark.parametrize(
