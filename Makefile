@@ -11,7 +11,7 @@ PAIRS ?= 10000000
 CODE := hrmbuild tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-generate bench-serve bench-data bench-arch bench-corpus bench-scenarios bench-package bench-verify chaos bundle wheel gpu-smoke clean
+.PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-generate bench-serve bench-data bench-ingest bench-arch bench-corpus bench-package bench-verify chaos bundle wheel gpu-smoke clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,7 +63,7 @@ schemas: install ## write schemas/*.json again from the records
 golden: install ## render every wording again into tests/golden/templates; read the difference before you commit it
 	$(BIN)/python tests/golden/render_templates.py
 
-bench: bench-train bench-generate bench-serve bench-data bench-arch ## every benchmark, side by side, each ending in one JSON line
+bench: bench-train bench-generate bench-serve bench-data bench-ingest bench-arch ## every benchmark, side by side, each ending in one JSON line
 
 bench-train: install ## our training step against transformers' class, same weights and batches
 	$(BIN)/python tests/benchmarks/bench_train.py
@@ -76,6 +76,13 @@ bench-serve: install ## what recurrence costs when it is served: a package besid
 
 bench-data: install ## encoding beside the tokenizers library alone, and memory of 10 million pairs (PAIRS=N for fewer)
 	$(BIN)/python tests/benchmarks/bench_data.py --pairs $(PAIRS)
+
+$(BIN)/.installed-bench: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
+bench-ingest: $(BIN)/.installed-bench ## a million pairs of JSON lines and of Parquet, beside datasets.map(num_proc=2); each gate's rate
+	$(BIN)/python tests/benchmarks/bench_ingest.py
 
 bench-arch: install ## HRM, Transformer and TRM at matched FLOPs on the example rules (half an hour, resumable)
 	$(BIN)/python tests/benchmarks/bench_arch.py

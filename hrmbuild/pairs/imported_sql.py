@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from hrmbuild.config.project import PairsMapping
-from hrmbuild.pairs.imported import CONTEXT_BYTES
+from hrmbuild.pairs.imported import CONTEXT_BYTES, END_MARKS
 from hrmbuild.pairs.imported_shapes import ROLES, SHAPES
 from hrmbuild.pairs.splits import DEV_FRACTION, TEST_FRACTION
 from hrmbuild.records.pair import Condition
@@ -138,24 +138,36 @@ def stripped(sql: str) -> str:
     return f"CASE WHEN {plain} THEN {sql} ELSE trim({sql}, {text(_ALL_SPACES)}) END"
 
 
+_ENDS = " OR ".join(f"ends_with(response, {text(mark)})" for mark in END_MARKS)
+
+
 def is_certain() -> str:
     """Whether columns `instruction`, `response`, `condition` (stripped) and their JSON texts `ji`, `jr` are certain."""
     conditions = ", ".join(text(one) for one in get_args(Condition))
     return " AND ".join((
         "instruction <> ''", "response <> ''", f"strlen(instruction) <= {CONTEXT_BYTES}",
         f"condition IN ({conditions})", "NOT contains(response, '####')",
+        f"(right(response, 1) <> '>' OR NOT ({_ENDS}))",
         *(test for column, json in (("instruction", "ji"), ("response", "jr")) for test in _clean(column, json)),
-        f"(strlen(response) = length(response) OR regexp_matches(response, '[{_LETTERS}]'))",
+        _unless(_ASCII.format("response"), f"regexp_matches(response, '[{_LETTERS}]')"),
     ))  # fmt: skip
+
+
+_ASCII = "strlen({0}) = length({0})"
+
+
+def _unless(settled: str, test: str) -> str:
+    """`settled OR test`, where the test costs so much that only the rows that need it should pay."""
+    return f"CASE WHEN {settled} THEN true ELSE {test} END"
 
 
 def _clean(column: str, json: str) -> tuple[str, ...]:
     """No visible reasoning, no calculator's mark, no control character, nothing that NFC might change."""
     return (
-        f"(NOT contains({column}, '<') OR NOT (contains({column}, '<<') OR "
-        f"regexp_matches({column}, {text(_VISIBLE_REASONING)})))",
+        f"NOT contains({column}, '<<')",
+        _unless(f"NOT contains({column}, '<')", f"NOT regexp_matches({column}, {text(_VISIBLE_REASONING)})"),
         f"NOT contains({json}, '\\u00')",
-        f"(strlen({column}) = length({column}) OR NOT regexp_matches({column}, {text(f'[^{_COMPOSED}]')}))",
+        _unless(_ASCII.format(column), f"NOT regexp_matches({column}, {text(f'[^{_COMPOSED}]')})"),
     )
 
 
@@ -183,7 +195,7 @@ def made_select(source: str, shaped: tuple[str, str, str], trusted: str) -> str:
     """
     instruction, response, condition = shaped
     return f"""
-    WITH shaped AS MATERIALIZED (
+    WITH shaped AS (
         SELECT line, {trusted} AS trusted, {instruction} AS i, {response} AS r,
                coalesce(nullif({condition}, ''), 'direct') AS condition FROM {source}
     ), bare AS (
@@ -191,7 +203,7 @@ def made_select(source: str, shaped: tuple[str, str, str], trusted: str) -> str:
     ), quoted AS (
         SELECT *, to_json(instruction)::VARCHAR AS ji, to_json(response)::VARCHAR AS jr FROM bare
     )
-    SELECT line, condition, instruction, response, ji, jr,
+    SELECT line, condition, instruction, response,
            coalesce(trusted AND {is_certain()}, false) AS certain FROM quoted"""
 
 
@@ -208,7 +220,10 @@ def candidate_select(made: str, constants: PairConstants, locator: str) -> str:
         || '{constants.template_sha256}","text":' || jr || '}}'"""
     kind = f"'{constants.family}.' || CASE WHEN condition = 'direct' THEN answer_type ELSE condition END"
     return f"""
-    WITH typed AS (SELECT *, {IS_NUMBER} AS is_number FROM {made}),
+    WITH typed AS (
+        SELECT *, {IS_NUMBER} AS is_number, to_json(instruction)::VARCHAR AS ji, to_json(response)::VARCHAR AS jr
+        FROM {made}
+    ),
     answered AS (SELECT *, {answer_columns()} FROM typed),
     hashed AS (
         SELECT *, sha256('["' || condition || '",' || ji || ',' || jr || ']') AS pair_id,

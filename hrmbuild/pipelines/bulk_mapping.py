@@ -18,7 +18,7 @@ from hrmbuild.config.project import PairsMapping
 from hrmbuild.pairs.imported_sql import NAMES, conversation_columns, made_select, shaped_columns, text
 from hrmbuild.store.bulk import BulkPiece
 
-_MOST_SIGNATURES = 256
+_MOST_SIGNATURES = 64
 _MOST_KEYS = 1000
 _PLAIN_KEY = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _PATH_KEY = re.compile(r"[A-Za-z0-9_-]+(?: [A-Za-z0-9_-]+)*")
@@ -167,7 +167,8 @@ class LineMapping:
         if shaped is None:
             return None
         values = f"json_extract_string(t, [{', '.join(text(path) for path in paths)}])"
-        source = f"(SELECT line, t, {self._signature()} AS s, {values} AS v FROM {valid})"
+        seen = f"{self._signature()} AS s" if self._family else "json_keys(t) AS k, json_type(t, '$.*') AS types"
+        source = f"(SELECT line, t, {seen}, {values} AS v FROM {valid})"
         return made_select(source, shaped, trusted=self._trust())
 
     def _trust(self) -> str:
@@ -177,9 +178,23 @@ class LineMapping:
             if self._family is None
             else r"NOT regexp_matches(t, ',\s*[\]}]')"
         )
-        plain = _among(self._trusted)
-        fractions = f"({_among(self._with_fractions)} AND NOT regexp_matches(t, '(?i)nan|inf'))"
-        return f"(({plain} OR {fractions}) AND {comma})"
+        plain = self._among(self._trusted)
+        finite = f"CASE WHEN {self._among(self._with_fractions)} THEN NOT regexp_matches(t, '(?i)nan|inf') END"
+        known = f"({plain} OR coalesce({finite}, false))" if self._with_fractions else plain
+        return f"({known} AND {comma})"
+
+    def _among(self, signatures: set[str]) -> str:
+        """Whether a row has one of these signatures; lists are compared sooner than a text is made of them."""
+        if self._family is not None:
+            return f"s IN ({', '.join(text(one) for one in sorted(signatures))})" if signatures else "false"
+        told = [json.loads(one) for one in sorted(signatures)]
+        if not told:
+            return "false"
+        return "(" + " OR ".join(f"(k = {_texts(one['k'])} AND types = {_texts(one['t'])})" for one in told) + ")"
+
+
+def _texts(values: list[str]) -> str:
+    return f"[{', '.join(text(value) for value in values)}]::VARCHAR[]"
 
 
 _VALID = "CASE WHEN json_valid(text) THEN text END"
@@ -192,10 +207,6 @@ def _signed(told: Readable[str, str]) -> str:
 
 
 _KEYS_AND_TYPES = _signed({"k": "json_keys(t)", "t": "json_type(t, '$.*')"})
-
-
-def _among(signatures: set[str]) -> str:
-    return f"s IN ({', '.join(text(one) for one in sorted(signatures))})" if signatures else "false"
 
 
 def _turns_are_plain(told: dict[str, Any], names: tuple[str, str]) -> bool:

@@ -29,20 +29,20 @@ from hrmbuild.pipelines.masking import Masker
 from hrmbuild.pipelines.source_files import FoundFile
 from hrmbuild.pipelines.unit_work import UnitWorker
 from hrmbuild.pipelines.units import Unit, source_of
-from hrmbuild.readers.bulk_lines import NotPlainError, line_tables
+from hrmbuild.readers.bulk_lines import NotPlainError, line_tables, read_ahead
 from hrmbuild.readers.bulk_parquet import parquet_tables
 from hrmbuild.readers.inference import HEAD_BYTES
 from hrmbuild.readers.registry import choose_format
 from hrmbuild.readers.result import skip
 from hrmbuild.records.pair import Pair
 from hrmbuild.records.sql import predicate
-from hrmbuild.store.bulk import BulkPiece
+from hrmbuild.store.bulk import BulkPiece, uncompressed
 from hrmbuild.store.writer import FileOutcome, UnitWriter
 
 BULK_BYTES = 8 << 20
 """Files of pairs from this size on go this way; smaller ones are read sooner than processes start. The outcome is the
 same on both sides."""
-_TABLES = {"jsonl": line_tables, "parquet": parquet_tables}
+TABLES = {"jsonl": line_tables, "parquet": parquet_tables}
 _SLICE_ROWS = 2048
 """Rows that a process is given at a time."""
 
@@ -71,7 +71,12 @@ def _takes_bulk(unit: Unit) -> bool:
     if settings.mapping is not None and settings.mapping.context is not None:
         return False
     file = unit.files[0]
-    return file.n_bytes >= BULK_BYTES and not unit.decisions.kept_out and _format(file, unit) in _TABLES
+    return (
+        file.n_bytes >= BULK_BYTES
+        and not unit.decisions.kept_out
+        and not unit.left_out
+        and _format(file, unit) in TABLES
+    )
 
 
 def work_in_bulk(job: BulkJob, file: FoundFile, writer: UnitWriter, *, gates: bool = True) -> bool:
@@ -86,8 +91,10 @@ def work_in_bulk(job: BulkJob, file: FoundFile, writer: UnitWriter, *, gates: bo
     with BulkPool(job) as pool:
         run = _Run(job, writer, pool, gates=gates)
         try:
-            for table in _TABLES[job.source.format](file.path, relative=file.relative, sha256=file.sha256):
-                run.piece(table)
+            tables = TABLES[job.source.format](file.path, relative=file.relative, sha256=file.sha256)
+            with uncompressed(writer.connection):
+                for table in read_ahead(tables):
+                    run.piece(table)
         except NotPlainError:
             run.n_records = 0
         except BaseException:
@@ -141,9 +148,11 @@ class _Run:
         is_record = self._is_record(table, certain)
         rows = self.n_records + np.cumsum(is_record)
         if self.gates and certain.any():
+            piece.place(rows, certain)
             certain &= ~np.isin(lines, self._refused(piece))
         if certain.any():
-            certain &= ~np.isin(lines, self._insert(piece, lines, rows))
+            piece.place(rows, certain)
+            certain &= ~np.isin(lines, self._insert(piece, int(certain.sum())))
         self._compile(table, is_record & ~certain, rows)
         self.n_records += int(is_record.sum())
         self.n_productive += int(certain.sum())
@@ -163,17 +172,14 @@ class _Run:
 
     def _refused(self, piece: BulkPiece) -> list[int]:
         """Lines of mapped rows that some gate does not let through as they are."""
-        looked = candidate_select("(SELECT *, 0 AS ordinal FROM made WHERE certain)", self.constants, locator="'{}'")
-        made = piece.mapped(f"SELECT {', '.join(MAPPED)} FROM ({looked}) ORDER BY line", rows=_SLICE_ROWS)
-        lines = [line for some in self.pool.refused(made) for line in some]
-        if lines:
-            piece.doubt(lines)
-        return lines
+        looked = candidate_select("placed", self.constants, locator="'{}'")
+        made = piece.mapped(f"SELECT {', '.join(MAPPED)} FROM ({looked})", rows=_SLICE_ROWS)
+        return [line for some in self.pool.refused(made) for line in some]
 
-    def _insert(self, piece: BulkPiece, lines: Numbers, rows: Numbers) -> list[int]:
+    def _insert(self, piece: BulkPiece, n_rows: int) -> list[int]:
+        """Lines that were not valid, and so not inserted."""
         locator = _LOCATORS[self.job.source.format]
-        select = candidate_select("placed", self.constants, locator=locator)
-        return piece.insert(select, valid=VALID, lines=lines, rows=rows)
+        return piece.insert(candidate_select("placed", self.constants, locator=locator), valid=VALID, n_rows=n_rows)
 
     def _compile(self, table: pa.Table, odd: npt.NDArray[np.bool_], rows: Numbers) -> None:
         at = np.flatnonzero(odd)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pyarrow as pa
 
 from hrmbuild.errors import InputError
 
-BLOCK_BYTES = 32 << 20
+BLOCK_BYTES = 16 << 20
 """Read at a time; a batch holds about as much."""
 MAX_LINE_BYTES = 64 << 20
 """A longer line is no row of a file of pairs."""
@@ -91,3 +92,12 @@ def _table(data: bytes, first_line: int) -> pa.Table:
     numbers = pa.array(np.arange(first_line, first_line + len(text), dtype=np.int64))
     batch = pa.RecordBatch.from_arrays([numbers, text], names=["line", "text"])
     return pa.Table.from_batches([batch.slice(at, _ARRAY_ROWS) for at in range(0, len(text), _ARRAY_ROWS)])
+
+
+def read_ahead(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same tables, the next one made while the last one is worked on."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        following = thread.submit(next, tables, None)
+        while (table := following.result()) is not None:
+            following = thread.submit(next, tables, None)
+            yield table

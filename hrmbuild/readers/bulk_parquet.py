@@ -22,7 +22,7 @@ from hrmbuild.readers.bulk_lines import NotPlainError
 
 MEMORY_BYTES = 2 << 30
 """Address space of the process that unpacks."""
-TABLE_ROWS = 65_536
+TABLE_ROWS = 32_768
 _BATCH_ROWS = 8192
 _START = "from hrmbuild.readers.bulk_parquet import main; main()"
 

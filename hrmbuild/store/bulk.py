@@ -1,12 +1,13 @@
 """Rows of a large file in the corpus's database: mapped by SQL that is handed in, numbered, inserted, counted.
 
-Owns the temporary tables of one piece of a file. It must not know what the SQL maps, and it begins and ends no
+Owns the tables of one piece of a file. It must not know what the SQL maps, and it begins and ends no
 transaction: `Corpus.replace_unit` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import duckdb
 import numpy as np
@@ -20,16 +21,23 @@ _NOT_STORED = "line, answer_type, answer_value, answer_unit"
 
 
 class BulkPiece:
-    """One piece of a file: the Arrow table `piece` and, once mapped, the temporary table `made`."""
+    """One piece of a file: the Arrow table `piece` and, once mapped, the Arrow table `made`.
+
+    Both stay in Arrow, for DuckDB's threads share out an Arrow table by its batches, and a table of its own only by
+    groups of 122,880 rows.
+    """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, piece: pa.Table) -> None:
-        self._connection = connection
+        self._connection, self._lines = connection, piece.column("line")
+        self._made: pa.Table | None = None
+        self._at = np.zeros(0, dtype=np.int64)
+        """Place in the piece of each row of `made`."""
         connection.register("piece", piece)
 
     def close(self) -> None:
-        """Drop what the piece held."""
-        self._connection.unregister("piece")
-        self._connection.execute("DROP TABLE IF EXISTS made")
+        """Let go of what the piece held."""
+        for name in ("piece", "placed"):
+            self._connection.unregister(name)
 
     def signatures(self, sql: str, prepared: str) -> list[str]:
         """The different values of an expression among the first rows, over the columns that `prepared` selects."""
@@ -39,49 +47,47 @@ class BulkPiece:
 
     def map(self, select: str) -> npt.NDArray[np.bool_]:
         """Run the mapping; for each row of the piece, in order, whether its outcome is certain."""
-        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE made AS {select}")
-        found = self._connection.sql("SELECT line, certain FROM made").to_arrow_table()
-        lines, certain = found.column("line").to_numpy(), found.column("certain").to_numpy(zero_copy_only=False)
-        return certain[np.argsort(lines, kind="stable")].astype(bool)
+        made = self._connection.sql(select).to_arrow_table()
+        self._made = made.drop_columns(["certain"])
+        # The threads hand in their rows in any order; the lines of a piece follow one another.
+        self._at = made.column("line").to_numpy() - self._lines[0].as_py()
+        certain = np.zeros(len(self._lines), dtype=bool)
+        certain[self._at] = made.column("certain").to_numpy()
+        return certain
 
-    def doubt(self, lines: Sequence[int]) -> None:
-        """These rows are not certain after all."""
-        self._connection.execute("UPDATE made SET certain = false WHERE line IN (SELECT unnest(?::BIGINT[]))", [lines])
+    def place(self, rows: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> None:
+        """The table `placed`: the chosen rows of `made` with their numbers among the file's records."""
+        assert self._made is not None, "map comes first"
+        ordinals = self._made.column("line").to_numpy() * ORDINALS_A_ROW
+        placed = self._made.append_column("row", pa.array(rows[self._at])).append_column("ordinal", pa.array(ordinals))
+        self._connection.register("placed", placed if chosen.all() else placed.filter(pa.array(chosen[self._at])))
 
     def mapped(self, select: str, *, rows: int) -> pa.RecordBatchReader:
-        """Rows of a query over `made`, so many at a time."""
+        """Rows of a query over `placed`, so many at a time."""
         return self._connection.sql(select).to_arrow_reader(rows)
 
-    def insert(
-        self, select: str, *, valid: str, lines: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
-    ) -> list[int]:
-        """Insert the certain rows of `made` as candidates; lines of those that are not valid, which are left out.
+    def insert(self, select: str, *, valid: str, n_rows: int) -> list[int]:
+        """Insert candidates; lines of those that are not valid, which are left out.
 
         Args:
-            select: SQL of candidates over the table `placed`, which is `made` with `row` and `ordinal`.
+            select: SQL of candidates over `placed`.
             valid: SQL of a truth over its columns.
-            lines, rows: the number of each line among the file's records.
+            n_rows: number of rows in `placed`.
         """
-        self._place(lines, rows)
         inserted = f"INSERT INTO candidate BY NAME SELECT * EXCLUDE ({_NOT_STORED}) FROM ({select}) WHERE {valid}"
         [(n,)] = self._connection.execute(inserted).fetchall()
-        [(wanted,)] = self._connection.execute("SELECT count(*) FROM made WHERE certain").fetchall()
-        wrong = [] if n == wanted else self._connection.execute(
-            f"SELECT line FROM ({select}) WHERE NOT {valid} ORDER BY line").fetchall()  # fmt: skip
+        if n == n_rows:
+            return []
+        wrong = self._connection.execute(f"SELECT line FROM ({select}) WHERE NOT {valid} ORDER BY line").fetchall()
         return [line for (line,) in wrong]
 
-    def _place(self, lines: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> None:
-        shift = int(lines[0] - rows[0]) if len(lines) else 0
-        row, joined = f"line - {shift}", "made"
-        if not np.array_equal(lines - shift, rows):
-            self._connection.register("numbered", pa.table({"line": lines, "row": rows}))
-            row, joined = '"row"', "made JOIN numbered USING (line)"
-        self._connection.execute(
-            f"CREATE OR REPLACE TEMP VIEW placed AS SELECT made.*, {row} AS row, line * {ORDINALS_A_ROW} AS ordinal "
-            f"FROM {joined} WHERE certain"
-        )
 
-
-def bound_memory(connection: duckdb.DuckDBPyConnection, mebibytes: int) -> None:
-    """What DuckDB may hold; the rest spills beside the corpus."""
-    connection.execute(f"SET memory_limit = '{mebibytes}MiB'")
+@contextmanager
+def uncompressed(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Texts are written as they are: to look for the best compression takes three times as long as all the rest, and
+    what is left of a corpus after `freeze` is its evidence pack, which is compressed."""
+    connection.execute("SET force_compression = 'uncompressed'")
+    try:
+        yield
+    finally:
+        connection.execute("SET force_compression = 'auto'")

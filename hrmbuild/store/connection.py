@@ -18,6 +18,8 @@ from hrmbuild.errors import HrmbuildError, InputError
 from hrmbuild.files import disk_errors, sync_folder
 
 _CLOSED = {"enable_external_access": "false", "autoinstall_known_extensions": "false"}
+_MEMORY = {"memory_limit": "768MiB"}
+"""Of DuckDB, for the corpus: what it needs beyond that spills into a folder beside the file."""
 _QUIET = "SET enable_progress_bar = false"
 """Where DuckDB takes Python for a session of a person (`python -c`), it would draw a bar on stdout amid `--json`."""
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
@@ -85,7 +87,7 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
             fix="run: hrmbuild ingest",
         )
     try:
-        return duckdb.connect(str(path), read_only=read_only, config=dict(_CLOSED))
+        return duckdb.connect(str(path), read_only=read_only, config={**_CLOSED, **_MEMORY})
     except duckdb.Error as error:
         raise open_error(path, str(error)) from error
 

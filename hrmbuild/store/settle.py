@@ -24,14 +24,26 @@ ALIVE = "candidate AS c ANTI JOIN verdict AS v ON c.unit = v.unit AND c.ordinal 
 """Candidates that the pass kept."""
 
 _PLAIN = "rtrim(trim(regexp_replace(lower({column}), '\\s+', ' ', 'g')), '.')"
+_BARE = "lower(instruction)"
+for _space in ("' '", "chr(10)", "chr(9)", "chr(13)", "chr(12)"):
+    _BARE = f"replace({_BARE}, {_space}, '')"
+_SUSPECTS = f"""
+CREATE OR REPLACE TEMP TABLE suspect AS
+WITH bare AS (SELECT c.unit, c.ordinal, hash(condition, rtrim({_BARE}, '.')) AS question, hash(response) AS answer
+              FROM {ALIVE}),
+crowd AS (SELECT question FROM bare GROUP BY question HAVING min(answer) <> max(answer))
+SELECT unit, ordinal FROM bare SEMI JOIN crowd USING (question)
+"""
+"""Candidates whose question stands with two answers, blanks and case aside: all that can contradict. Hashes only, so
+that a million pairs that contradict nothing take a second."""
 _CONTRADICTIONS = """
 INSERT INTO verdict
 WITH plain AS (
-    SELECT c.unit, c.ordinal, condition,
+    SELECT unit, ordinal, condition,
            coalesce(valid_from, '0000') AS first_day, coalesce(valid_until, '9999') AS last_day,
            CASE WHEN derivation = 'imported' THEN {instruction} ELSE instruction END AS instruction,
            CASE WHEN derivation = 'imported' THEN {response} ELSE response END AS response
-    FROM {alive}
+    FROM candidate SEMI JOIN suspect USING (unit, ordinal)
 ), answered AS (
     SELECT * FROM plain
     WHERE (condition, instruction) IN (
@@ -44,7 +56,7 @@ FROM answered AS one
 SEMI JOIN answered AS other
   ON one.condition = other.condition AND one.instruction = other.instruction AND one.response <> other.response
  AND one.first_day <= other.last_day AND other.first_day <= one.last_day
-""".format(instruction=_PLAIN.format(column="instruction"), response=_PLAIN.format(column="response"), alive=ALIVE)
+""".format(instruction=_PLAIN.format(column="instruction"), response=_PLAIN.format(column="response"))
 
 _CAPS = f"""
 INSERT INTO verdict
@@ -59,12 +71,26 @@ SELECT unit, ordinal, 'corpus.cap', 'over max_pairs (' || max_pairs || ') of its
 FROM placed WHERE place > max_pairs
 """
 
-_PAIRS = f"""
+_SINGLES = f"""
+CREATE OR REPLACE TEMP TABLE grouped AS
+SELECT c.pair_id, count(*) AS n, any_value(c.unit) AS unit, any_value(c.ordinal) AS ordinal,
+       any_value(c.split) AS split, any_value(c.axis) AS axis, any_value(c.boundary) AS boundary,
+       any_value(c.label) AS label,
+       any_value(c.valid_from) AS valid_from, any_value(c.valid_until) AS valid_until
+FROM {ALIVE} GROUP BY c.pair_id
+"""
+_ONE_PLACE = """
+INSERT INTO pair
+SELECT pair_id, unit, ordinal, split, CASE WHEN split <> 'train' THEN axis END, boundary, label, valid_from, valid_until
+FROM grouped WHERE n = 1 ORDER BY pair_id
+"""
+"""Of a pair with one occurrence there is nothing to merge: most of a large corpus."""
+_SEVERAL_PLACES = f"""
 INSERT INTO pair
 WITH alive AS (
     SELECT c.*, list_position(['train', 'dev', 'test'], c.split) AS side,
            list_position(?::VARCHAR[], c.label) AS height
-    FROM {ALIVE}
+    FROM {ALIVE} SEMI JOIN (SELECT pair_id FROM grouped WHERE n > 1) AS several ON c.pair_id = several.pair_id
 ), placed AS (
     SELECT *, min(side) OVER (PARTITION BY pair_id) AS first_side,
            row_number() OVER (
@@ -100,9 +126,14 @@ def settle(
     connection.execute("DELETE FROM verdict")
     connection.execute("DELETE FROM pair")
     prepare(connection, rulings)
+    connection.execute(_SUSPECTS)
     connection.execute(_CONTRADICTIONS)
     let_released(connection)
     reject_alike(connection, rules, protected)
     connection.execute(_CAPS, [str(seed)])
     let_released(connection)
-    connection.execute(_PAIRS, [list(labels)])
+    connection.execute(_SINGLES)
+    connection.execute(_ONE_PLACE)
+    connection.execute(_SEVERAL_PLACES, [list(labels)])
+    for table in ("suspect", "grouped"):
+        connection.execute(f"DROP TABLE {table}")

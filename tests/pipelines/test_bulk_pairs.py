@@ -1,0 +1,233 @@
+"""Large files of pairs go another road than small ones and end at the same place, on rows made to be odd."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hrmbuild.config.loading import load_project
+from hrmbuild.fingerprint import draw_below, draw_one, hash_file
+from hrmbuild.pipelines import bulk_pairs
+from hrmbuild.pipelines.ingest import ingest
+from hrmbuild.readers.bulk_lines import NotPlainError, line_tables
+
+CONFIG = """\
+name: bulk
+seed: 7
+sources:
+  - {path: "*.jsonl", kind: pairs, owner: desk@bulk.example, license: CC0-1.0}
+  - {path: "*.parquet", kind: pairs, owner: desk@bulk.example, license: CC0-1.0, stratum: maths}
+"""
+PIECES = (
+    *("hello world", "Zürich", "e\u0301", "한국어", "日本", "\u2028", "\xa0", "\u0000", "\u0007", "\x1f", "\x7f", "\\"),
+    *('"', "/", "<think>a</think>", "<<3+4=7>>", "#### 42", "\n#### $1,200\n", "$5", "€7", "5 %", "-0012.50", "1,000"),
+    *(
+        "٣٤",
+        "<|im_end|>",
+        "\u200b",
+        "\ufeff",
+        "ann@example.com",
+        "+41 44 668 18 00",
+        "AKIAIOSFODNN7EXAMPLE",
+        "\t",
+        "\r",
+    ),
+    *(
+        "\r\n",
+        "  ",
+        "",
+        "\U0001f600",
+        "ﬁ",
+        "\u212a",
+        "ſ",
+        "İ",
+        "\u0345",
+        "\u1100\u1161",
+        "NaN",
+        "Infinity",
+        ", }",
+        ",]",
+    ),
+    *("null", "\u3000", "\x85", "{{ question }}", "'; DROP TABLE pair; --", " leading", "trailing ", "a.", "A", "?"),
+)
+WORDS = ("the", "claim", "of", "Müller", "is", "42", "paid", "on", "Monday", "über")
+SHAPES = (
+    *(("instruction", "input", "output"), ("instruction", "response"), ("condition", "instruction", "response")),
+    *(("prompt", "completion"), ("context", "question", "answer"), ("Problem", "Solution"), ("query", "response")),
+    ("a", "b"),
+)
+ROLES = ("user", "human", "User", "assistant", "gpt", "system", "tool")
+DAMAGE = ("{", "}", "[", ",", ":", '"', "\\", " ", "0", "a", "N", "\t")
+
+
+class Draw:
+    """Draws that depend on a seed and on how many came before."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed, self._n = seed, 0
+
+    def below(self, n: int) -> int:
+        self._n += 1
+        return draw_below(n, "bulk", 0, f"{self._seed}/{self._n}")
+
+    def one(self, options: Any) -> Any:
+        self._n += 1
+        return draw_one(options, "bulk", 0, f"{self._seed}/{self._n}")
+
+    def words(self) -> str:
+        if self.below(5) < 3:
+            return "".join(self.one(PIECES) + self.one(("", " ", "\n")) for _ in range(self.below(4)))
+        return " ".join(self.one(WORDS) for _ in range(1 + self.below(10)))
+
+    def value(self) -> Any:
+        odd = (None, 1, 1.5, True, [], {}, ["a"], {"a": 1}, 12345678901234567890123)
+        return self.words() if self.below(10) else self.one(odd)
+
+    def row(self) -> dict[str, Any]:
+        if self.below(5) == 0:
+            family, role, text = self.one((("messages", "role", "content"), ("conversations", "from", "value")))
+            roles = self.one((["user", "assistant"], ["system", "human", "gpt"], [self.one(ROLES), self.one(ROLES)]))
+            row = {family: [{role: one, text: self.words()} for one in roles]}
+        else:
+            row = {name: self.value() for name in self.one(SHAPES)}
+        if "condition" in row:
+            row["condition"] = self.one(("direct", "cot", "synth+cot", "", "x", None, "direct "))
+        if self.below(6) == 0:
+            row[self.one(("id", "Instruction", "é", "a/b", "", 'x"y', "response"))] = self.one((1, "k", 2.5, {"z": 1}))
+        return row
+
+    def line(self) -> str:
+        text = json.dumps(self.row(), ensure_ascii=bool(self.below(3)))
+        at = self.below(len(text) + 1)
+        changed = ("", " \u2003 ", text[:at], text[:at] + self.one(DAMAGE) + text[at:], text.replace("}", ",}"),
+                   text + self.one((" x", "{}", "  ")), text.replace(":", ': NaN, "q":', 1), f"[{text}]",
+                   text.replace('"', '"\\ud800', 1), text[:-1] + ',"instruction":"again"}',
+                   text[:-1] + ',"k":-Infinity}',
+                   text[:-1] + ',"k":01}', text[:-1] + ',"K":"a","k":"b"}', text[:-1] + " \t } ")  # fmt: skip
+        return self.one(changed) if self.below(5) == 0 else text
+
+
+def write_lines(path: Path, n: int, *, seed: str) -> None:
+    draw = Draw(seed)
+    ends = ["\n"] * 20 + ["\r\n", "\r"]
+    text = "".join(draw.line().replace("\0", "") + draw.one(ends) for _ in range(n))
+    path.write_bytes(text.encode("utf-8", "ignore"))
+
+
+def write_table(path: Path, n: int, *, seed: str) -> None:
+    draw = Draw(seed)
+    columns: dict[str, list[Any]] = {"instruction": [], "condition": [], "response": [], "Extra": []}
+    for _ in range(n):
+        for name, column in columns.items():
+            column.append(draw.one(("direct", "cot", "", None, "x")) if name == "condition" else draw.words() or None)
+    table = pa.table(columns).append_column("score", pa.array([draw.one((1, None)) for _ in range(n)]))
+    pq.write_table(table, path, row_group_size=100)
+
+
+def outcome(path: Path) -> dict[str, list[Any]]:
+    """Everything that a corpus holds, the numbers aside that only keep its rows in order."""
+    queries = {
+        "candidate": "SELECT * EXCLUDE (ordinal) FROM candidate ORDER BY ALL",
+        "rejection": "SELECT * EXCLUDE (ordinal) FROM rejection ORDER BY path, ordinal",
+        "skip": "SELECT * EXCLUDE (ordinal) FROM skip ORDER BY path, ordinal",
+        "source": "SELECT * FROM source ORDER BY ALL",
+        "unit": "SELECT * FROM unit ORDER BY ALL",
+        "pair": "SELECT * EXCLUDE (unit, ordinal) FROM pair ORDER BY ALL",
+        "verdict": "SELECT pair_id, occurrence, v.code FROM verdict AS v JOIN candidate USING (unit, ordinal) "
+        "ORDER BY ALL",
+    }
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return {name: connection.execute(query).fetchall() for name, query in queries.items()}
+
+
+def on_both_roads(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[dict[str, list[Any]]]:
+    (folder / "hrmbuild.yaml").write_text(CONFIG)
+    for name, from_bytes in (("rows", 1 << 60), ("bulk", 0)):
+        patch.setattr(bulk_pairs, "BULK_BYTES", from_bytes)
+        project = load_project(folder / "hrmbuild.yaml", work=folder / name)
+        ingest(project)
+        yield outcome(project.corpus_path)
+
+
+def test_both_roads_end_at_the_same_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAYON_NUM_THREADS", "1")  # one process is enough to show it
+    write_lines(tmp_path / "a.jsonl", 250, seed="fast")
+    rows, bulk = on_both_roads(tmp_path, monkeypatch)
+    assert bulk == rows
+    assert min(len(rows[name]) for name in ("candidate", "rejection", "skip", "pair")) > 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", ["one", "two", "three"])
+def test_both_roads_end_at_the_same_place_on_many_rows(
+    seed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hrmbuild.readers.bulk_lines.BLOCK_BYTES", 1 << 16)
+    for number in range(3):
+        write_lines(tmp_path / f"{number}.jsonl", 3000, seed=f"{seed}{number}")
+    write_table(tmp_path / "t.parquet", 4000, seed=seed)
+    rows, bulk = on_both_roads(tmp_path, monkeypatch)
+    assert bulk == rows
+
+
+def test_lines_are_cut_and_numbered_wherever_a_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(b"\xef\xbb\xbfa\r\nb\r\rc\xc3\xa9\n\n" + b"long" * 9 + b"\r\nlast")
+    digest = hash_file(path)
+    for block in (4, 5, 7, 1000):
+        tables = list(line_tables(path, relative="lines.jsonl", sha256=digest, block_bytes=block))
+        lines = [row for table in tables for row in table.to_pylist()]
+        assert [row["line"] for row in lines] == list(range(1, 8))
+        assert "".join(row["text"] for row in lines) == "a\nb\n\ncé\n\n" + "long" * 9 + "\nlast"
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfea\0", b'{"a": "\xff"}\n', b"a\0b\n", "ä\n".encode("latin-1")])
+def test_what_is_no_plain_text_is_left_to_the_ordinary_reader(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(data)
+    with pytest.raises(NotPlainError):
+        list(line_tables(path, relative="x.jsonl", sha256=""))
+
+
+@pytest.mark.chaos
+def test_a_kill_in_a_large_file_loses_nothing_that_was_reported_done(tmp_path: Path) -> None:
+    """Each attempt lives longer than the one before, until one ends by itself; then all is as if none had died."""
+    write_lines(tmp_path / "a.jsonl", 2000, seed="small")
+    write_lines(tmp_path / "b.jsonl", 60_000, seed="large")
+    (tmp_path / "hrmbuild.yaml").write_text(CONFIG)
+    program = (
+        "import sys; from pathlib import Path; from hrmbuild.pipelines import bulk_pairs;"
+        "from hrmbuild.config.loading import load_project; from hrmbuild.pipelines.ingest import ingest\n"
+        "if __name__ == '__main__':\n"
+        "    bulk_pairs.BULK_BYTES = 0; ingest(load_project(Path(sys.argv[1]), work=Path(sys.argv[2])))"
+    )
+    (tmp_path / "go.py").write_text(program)
+
+    def run(work: str, seconds: float) -> int:
+        command = [sys.executable, str(tmp_path / "go.py"), str(tmp_path / "hrmbuild.yaml"), str(tmp_path / work)]
+        with subprocess.Popen(command, env={**os.environ, "RAYON_NUM_THREADS": "2"}) as process:
+            deadline = time.monotonic() + seconds
+            while process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.05)
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+        return process.returncode
+
+    seconds, n_killed = 2.0, 0
+    while run("killed", seconds) == -signal.SIGKILL:
+        seconds, n_killed = seconds * 1.5, n_killed + 1
+    assert n_killed
+    assert run("whole", 600) == 0
+    assert outcome(tmp_path / "killed" / "corpus.duckdb") == outcome(tmp_path / "whole" / "corpus.duckdb")
