@@ -1,10 +1,10 @@
 """Text from documents that imitates control tokens, or that a reader cannot see.
 
-Owns three refusals: a look-alike of `<|im_end|>` and its kin (full-width and other bars and brackets count, after
-NFKC), characters of zero width or of text direction, and control characters. A memo may hold such a character in good
-faith (a byte-order mark pasted in the middle): its pair is refused all the same, with the reason, because what is not
-seen is not reviewed. The tokenizer never turns text into control tokens; this is the second lock. It must not mend
-text.
+Owns four refusals: a word of Latin and Cyrillic letters that look the same, and a look-alike of `<|im_end|>` and its
+kin (full-width and other bars and brackets count, after NFKC), characters of zero width or of text direction, and
+control characters. A memo may hold such a character in good faith (a byte-order mark pasted in the middle): its pair
+is refused all the same, with the reason, because what is not seen is not reviewed. The tokenizer never turns text
+into control tokens; this is the second lock. It must not mend text.
 """
 
 from __future__ import annotations
@@ -37,8 +37,14 @@ _FIRST_JOINED = 0x0600
 """Joiners shape letters of Arabic, Indic and later scripts, and join emoji; before those blocks they only hide."""
 
 
+_LOOKS_LATIN = "аеорсухіјѕһԁԛԝАВЕКМНОРСТУХІЈЅ"
+_CYRILLIC = re.compile("[\u0400-\u052f]")
+_MIXED = re.compile(rf"(?<!\w)(?=[^\W\d_]*[A-Za-z])(?=[^\W\d_]*[{_LOOKS_LATIN}])[A-Za-z{_LOOKS_LATIN}]{{3,}}(?!\w)")
+"""A word of Latin letters among which Cyrillic ones stand that look the same."""
+
+
 def check(pair: CompiledPair, config: GatesConfig) -> Finding | None:
-    """`gate.hidden_character`, `gate.control_character`, `gate.control_token`."""
+    """`gate.hidden_character`, `gate.control_character`, `gate.homoglyph`, `gate.control_token`."""
     for name, text in texts_of(pair):
         hidden = _first_hidden(text)
         if hidden is not None:
@@ -46,6 +52,9 @@ def check(pair: CompiledPair, config: GatesConfig) -> Finding | None:
         control = _CONTROL.search(text)
         if control:
             return Finding("gate.control_character", f"the {name} holds the control character {named(control.group())}")
+        mixed = _MIXED.search(text) if not text.isascii() and _CYRILLIC.search(text) else None
+        if mixed:
+            return Finding("gate.homoglyph", f"the {name} holds {mixed.group()!a}, a word of two scripts")
         token = _CONTROL_TOKEN.search(unicodedata.normalize("NFKC", text).translate(_LOOKALIKES))
         if token:
             return Finding(

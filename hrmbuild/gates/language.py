@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "language"
 COMMON = ("de", "en", "es", "fr", "it", "nl", "pl", "pt", "sv", "da", "nb", "fi", "cs", "tr", "ru", "uk", "ar", "zh",
-          "ja", "ko", "hi")  # fmt: skip
+          "ja", "ko", "hi", "el", "he", "hu", "ro", "bg", "fa", "th", "vi")  # fmt: skip
 """Languages that a text may be in, beside those allowed: a limited set is faster and errs less."""
 _LEAST_LETTERS = 60
 _MOST_LETTERS = 2000

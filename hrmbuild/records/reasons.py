@@ -149,6 +149,8 @@ token.
 gate.empty_instruction|The instruction holds no words.|Correct the source.
 gate.empty_response|The response holds no words.|Correct the source.
 gate.hidden_character|A character that nobody sees stands in the text.|Look at the source, and remove it.
+gate.homoglyph|A word mixes Latin letters with Cyrillic ones that look the same.|Look at the source: it may be an attack; \
+write the word in one script.
 gate.instruction_too_long|The instruction is longer than `gates.max_instruction_bytes`.|Split the text, or raise the \
 limit.
 gate.language|The text is in none of the languages of `gates.languages`.|Nothing has to be done; to use it, name its \

@@ -80,6 +80,19 @@ def test_control_characters_are_refused(pair, char):
     assert code_of(pair(response=f"word{char}word")) == "gate.control_character"
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("p\u0430yment", "gate.homoglyph"),
+        ("\u0421lause", "gate.homoglyph"),
+        ("оплата счёта IT-отдел", None),
+        ("Δt µm Ωx", None),
+    ],
+)
+def test_words_of_two_scripts_that_look_like_one_are_refused(pair, text, code):
+    assert code_of(pair(response=text)) == code
+
+
 @pytest.mark.parametrize("text", ["नमस्ते क्\u200dष", "می\u200cخواهم", "👨\u200d👩\u200d👧", "tab\tand\nline"])
 def test_joiners_that_shape_words_pass(pair, text):
     assert code_of(pair(response=text)) is None

@@ -12,6 +12,9 @@ from planted.texts import planted
 from planted.values import SECRET_KINDS
 from small_project import FILES, write_project
 
+from hrmbuild.audit.manifest import read_manifest
+from hrmbuild.audit.pack_checks import check_pack
+from hrmbuild.audit.pack_rows import load_pack
 from hrmbuild.cli.main import main
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
@@ -77,6 +80,11 @@ def test_quotes_stand_at_their_place_after_the_masks(tmp_path: Path) -> None:
     manifest = freeze(project).folder
     checks = verify_manifest(manifest, sources=tmp_path)
     assert [check for check in checks.checks if check.ok is False] == []
+    told, pack = read_manifest(manifest), load_pack(manifest)
+    assert told.masked and {"email", "iban"} <= set(told.masked)
+    assert sum(sum((one.masked or {}).values()) for one in told.sources) == sum(told.masked.values())
+    more = told.model_copy(update={"masked": {**told.masked, "email": told.masked["email"] + 1}})
+    assert [one.name for one in check_pack(manifest, more, pack) if one.ok is False] == ["counts"]
     with Corpus.open(project.corpus_path, read_only=True) as corpus:
         pairs = [
             pair for pair in corpus.pairs() if pair.occurrences[0].inputs and "redacted" in pair.occurrences[0].inputs
