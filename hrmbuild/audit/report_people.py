@@ -50,7 +50,8 @@ def _row(given: ReportInput, one: Recorded, recorded: Sequence[Recorded]) -> dic
     return {
         "line": one.line, "at": decision.at, "action": decision.action, "kind": decision.subject.kind,
         "sha256": decision.subject.sha256, "name": decision.subject.name, "reason": decision.reason,
-        "person": verdict.person if verdict and verdict.ok else decision.person, "role": decision.role, "key": one.keyid,
+        "person": verdict.person if verdict and verdict.ok else decision.person, "role": decision.role,
+        "key": one.keyid,
         "counts": verdict.ok if verdict else None, "counts_why": verdict.detail if verdict else None,
         "state": state, "state_why": why,
     }  # fmt: skip
