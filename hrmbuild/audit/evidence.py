@@ -183,8 +183,9 @@ def find_places(folder: Path, column: str, prefix: str) -> Iterator[tuple[int, i
             if bounds is not None and bounds.has_min_max and not bounds.min[: len(prefix)] <= prefix <= bounds.max:
                 continue
             values = file.read_row_group(group, columns=[column])[column]
-            begins = pc.starts_with(values, prefix)
-            yield from ((group, place) for place in pc.indices_nonzero(begins).to_pylist())
+            begins = pc.call_function("starts_with", [values], pc.MatchSubstringOptions(prefix))
+            places = pc.call_function("indices_nonzero", [begins])
+            yield from ((group, place) for place in places.to_pylist())
 
 
 def row_at(folder: Path, group: int, place: int) -> EvidenceRow:
@@ -259,7 +260,8 @@ class SaltTable:
 
     def of(self, ids: Sequence[str]) -> list[bytes | None]:
         """The salt of each pair, None where it has none."""
-        places = pc.index_in(pa.array(ids, type=pa.string()), value_set=self._ids)
+        wanted = pa.array(ids, type=pa.string())
+        places = pc.call_function("index_in", [wanted], pc.SetLookupOptions(value_set=self._ids))
         return self._salts.take(places).to_pylist()
 
 

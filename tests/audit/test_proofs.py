@@ -43,7 +43,7 @@ def test_every_leaf_of_a_pack_with_chunks_is_shown(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(proofs, "CHUNK_ROWS", 4)
     for n_train in (1, 4, 5, 8, 11, 17):
         n_leaves: dict[Split, int] = {"train": n_train, "dev": 3, "test": 0}
-        leaves = {split: sorted_leaves(split, n) for split, n in n_leaves.items()}
+        leaves: dict[Split, bytes] = {split: sorted_leaves(split, n) for split, n in n_leaves.items()}
         write_leaves(tmp_path, leaves)
         manifest = manifest_with(n_leaves, leaves)
         assert merkle.root(chunk_roots(leaves["train"])).hex() == manifest.roots.train
@@ -69,7 +69,7 @@ def test_a_pack_without_chunks_is_proved_from_its_rows_and_the_row_may_be_shown(
 def test_an_altered_proof_shows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proofs, "CHUNK_ROWS", 4)
     n_leaves: dict[Split, int] = {"train": 11, "dev": 0, "test": 0}
-    leaves = {split: sorted_leaves(split, n) for split, n in n_leaves.items()}
+    leaves: dict[Split, bytes] = {split: sorted_leaves(split, n) for split, n in n_leaves.items()}
     write_leaves(tmp_path, leaves)
     manifest = manifest_with(n_leaves, leaves)
     leaf = list(pieces(leaves["train"]))[6].hex()

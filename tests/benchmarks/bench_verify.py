@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -36,7 +37,7 @@ from hrmbuild.audit.rows import content_root, leaf_of
 from hrmbuild.fingerprint import canonical_json, hash_file, hash_value, sha256_hex
 from hrmbuild.pipelines.freeze_pack import write_fixed_files
 from hrmbuild.records.manifest import Manifest, SourceEntry
-from hrmbuild.records.pair import SPLITS, Pair, pair_id
+from hrmbuild.records.pair import SPLITS, Pair, Split, pair_id
 from hrmbuild.records.source import Source
 from hrmbuild.store.corpus import Corpus
 from hrmbuild.store.writer import _SCHEMAS, insert_rows, source_json
@@ -56,9 +57,7 @@ def sentence(number: int) -> str:
     )
 
 
-def pair_value(
-    number: int, source: Source, locator: dict[str, object], text: str, *, quoted: bool
-) -> dict[str, object]:
+def pair_value(number: int, source: Source, locator: dict[str, Any], text: str, *, quoted: bool) -> dict[str, Any]:
     asked = f"What must the clerk do under clause {number}, and by when?"
     instruction = f"{sentence(number + 1)}\n{sentence(number)}\n{sentence(number + 2)}\n\n{asked}"
     key = pair_id("direct", instruction, text)
@@ -75,7 +74,7 @@ def pair_value(
     }  # fmt: skip
 
 
-def write_sources(folder: Path, n_pairs: int) -> Iterator[tuple[Source, list[dict[str, object]]]]:
+def write_sources(folder: Path, n_pairs: int) -> Iterator[tuple[Source, list[dict[str, Any]]]]:
     """Each file, and the pairs that come from it."""
     n_quoted = n_pairs // 10
     for kind, files, first, n in (
@@ -99,7 +98,7 @@ def write_sources(folder: Path, n_pairs: int) -> Iterator[tuple[Source, list[dic
             yield source, list(pairs_of(source, numbers, lines, quoted=kind == "rules"))
 
 
-def pairs_of(source: Source, numbers: range, lines: list[str], *, quoted: bool) -> Iterator[dict[str, object]]:
+def pairs_of(source: Source, numbers: range, lines: list[str], *, quoted: bool) -> Iterator[dict[str, Any]]:
     start = 0
     for place, (number, line) in enumerate(zip(numbers, lines, strict=True), start=1):
         where = {"line_from": place, "line_to": place}
@@ -112,7 +111,7 @@ def make(folder: Path, n_pairs: int) -> None:
     """Sources, corpus and manifest folder."""
     pack = folder / "manifest"
     pack.mkdir(parents=True)
-    rows: list[tuple[str, str, bytes]] = []
+    rows: list[tuple[Split, str, bytes]] = []
     tally, table, sources = Tally(), LeafTable(), dict[Source, int]()
     with Corpus.open(folder / "corpus.duckdb") as corpus:
         for source, values in write_sources(folder / "sources", n_pairs):
@@ -120,7 +119,7 @@ def make(folder: Path, n_pairs: int) -> None:
             Pair.model_validate(values[0])
             for value in values:
                 data = canonical_json(value)
-                rows.append((str(value["split"]), str(value["id"]), data))
+                rows.append((value["split"], str(value["id"]), data))
             store(corpus, source, values)
         rows.sort(key=lambda row: (SPLITS.index(row[0]), row[1]))
         evidence.write_pairs(pack / evidence.PAIRS_NAME, evidence_rows(rows, tally, table))
@@ -136,7 +135,9 @@ def salt_of(key: str) -> bytes:
     return bytes.fromhex(sha256_hex(key.encode()))
 
 
-def evidence_rows(rows: list[tuple[str, str, bytes]], tally: Tally, table: LeafTable) -> Iterator[evidence.EvidenceRow]:
+def evidence_rows(
+    rows: list[tuple[Split, str, bytes]], tally: Tally, table: LeafTable
+) -> Iterator[evidence.EvidenceRow]:
     for split, key, data in rows:
         value = json.loads(data)
         leaf = leaf_of(key, split, row=data, salt=salt_of(key))
@@ -147,7 +148,7 @@ def evidence_rows(rows: list[tuple[str, str, bytes]], tally: Tally, table: LeafT
         yield evidence.EvidenceRow(split, key, leaf.content.hex(), salted, data.decode(), *words)
 
 
-def store(corpus: Corpus, source: Source, values: list[dict[str, object]]) -> None:
+def store(corpus: Corpus, source: Source, values: list[dict[str, Any]]) -> None:
     """The rows as ingest stores them."""
     connection, unit = corpus._connection, source.path
     columns = {"unit": unit, "path": unit, "axis": None, "valid_from": None, "valid_until": None}
@@ -270,12 +271,14 @@ def spoil_and_verify(folder: Path, words: tuple[str | Path, ...]) -> list[str]:
     data = source.read_bytes()
     source.write_bytes(data.replace(b"clerk", b"clark", 1))
     turn = "UPDATE candidate SET response = replace(response, ?, ?) WHERE unit = 'pairs/003.jsonl' AND ordinal = 77"
+    told: list[tuple[float, float, str, int]] = []
     try:
         for there, back in (("clerk", "clark"), ("clark", "clerk")):
             with duckdb.connect(str(folder / "corpus.duckdb")) as connection:
                 connection.execute(turn, [there, back])
             if there == "clerk":
-                _, _, out, status = command(*words)
+                told.append(command(*words))
+        _, _, out, status = told[0]
         assert status == 1, out
         return sorted(check["name"] for check in json.loads(out)["checks"] if not check["ok"])
     finally:
