@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -43,6 +43,22 @@ def read_edits(path: Path) -> dict[str, EditedTexts]:
         except (ValueError, RecursionError, ValidationError):
             continue
     return found
+
+
+def altered_edits(path: Path, named: Mapping[str, str]) -> list[str]:
+    """Pairs whose edited texts were altered: the named line is gone, and one that no decision names stands there.
+
+    Args:
+        named: digest -> pair id, as the decisions tell. A digest whose pair has no line at all was erased.
+
+    Raises:
+        InputError: `edits.unreadable`.
+    """
+    there = read_edits(path)
+    strangers = {texts.pair for digest, texts in there.items() if digest not in named}
+    n_lines = len([line for line in path.read_bytes().split(b"\n") if line]) if path.exists() else 0
+    has_broken = n_lines > len(there)
+    return sorted(pair for digest, pair in named.items() if digest not in there and (pair in strangers or has_broken))
 
 
 def append_edit(path: Path, *, pair: str, instruction: str, response: str, answer: str) -> str:

@@ -5,16 +5,16 @@ Owns that comparison. It must not judge who signed: `audit.decisions` and `audit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hrmbuild.audit.checks import Check
-from hrmbuild.audit.decisions import DECISIONS_NAME, read
-from hrmbuild.audit.edits import EDITS_NAME, read_edits
+from hrmbuild.audit.checks import Check, named
+from hrmbuild.audit.decisions import DECISIONS_NAME, Recorded, read
+from hrmbuild.audit.edits import EDITS_NAME, altered_edits, read_edits
 from hrmbuild.audit.evidence import read_leaves, read_rejections
 from hrmbuild.audit.log import Log
 from hrmbuild.fingerprint import sha256_hex
-from hrmbuild.pipelines.decided import REVIEW_EDITED, Decided, decided
+from hrmbuild.pipelines.decided import EDIT_FACT, REVIEW_EDITED, Decided, decided
 from hrmbuild.pipelines.review_summary import review_check
 from hrmbuild.records.manifest import Manifest
 
@@ -39,9 +39,18 @@ def manifest_decisions_checks(
         return  # Said by the log's own check.
     before = [one for one in read(work / DECISIONS_NAME).recorded if numbers.get(one.sha256, frozen_as) < frozen_as]
     edits = read_edits(work / EDITS_NAME)
+    yield from _edits_check(before, work)
     yield from filter(None, (_decisions_check(folder, manifest, decided(before, edits), any_before=bool(before)),))
     if _not_to_be_told(decided(before, edits), manifest) is None:
         yield from filter(None, (review_check(folder, manifest, before, edits),))
+
+
+def _edits_check(before: Sequence[Recorded], work: Path) -> Iterator[Check]:
+    told = [one.decision for one in before if EDIT_FACT in one.decision.facts]
+    if told:
+        altered = altered_edits(work / EDITS_NAME, {one.facts[EDIT_FACT]: one.subject.sha256 for one in told})
+        wrong = named([f"pair {pair[:12]}" for pair in altered])
+        yield Check("edited texts", not altered, f"altered: {wrong}" if altered else f"{len(told)} edits")
 
 
 def _decisions_check(folder: Path, manifest: Manifest, found: Decided, *, any_before: bool) -> Check | None:

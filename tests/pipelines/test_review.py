@@ -12,7 +12,7 @@ import pytest
 from small_project import FILES, rewrite, write_project
 
 from hrmbuild.audit.decisions import read
-from hrmbuild.audit.edits import drop_edits, read_edits
+from hrmbuild.audit.edits import altered_edits, drop_edits, read_edits
 from hrmbuild.audit.keys import new_key
 from hrmbuild.config.loading import Project, load_project
 from hrmbuild.errors import AnswerIsNoError, InputError, UsageError
@@ -92,6 +92,12 @@ def test_the_next_ingest_and_freeze_obey_a_review(project: Project) -> None:
     edits = read_edits(project.work / "edits.jsonl")
     check = review_check(frozen.folder, frozen.manifest, told, edits)
     assert check is not None and check.ok, check
+    path, names = project.work / "edits.jsonl", {digest: texts.pair for digest, texts in edits.items()}
+    assert altered_edits(path, names) == []
+    path.write_bytes(path.read_bytes().replace(b"So it stands", b"So it stood!"))
+    assert altered_edits(path, names) == [changed.id]
+    path.write_bytes(b"")
+    assert altered_edits(path, names) == []  # erased
     altered = frozen.manifest.model_copy(update={"review": review.model_copy(update={"reviewers": 2})})
     for wrong, decisions in ((altered, told), (frozen.manifest, told[:1])):
         check = review_check(frozen.folder, wrong, decisions, edits)
