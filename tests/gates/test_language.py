@@ -8,7 +8,6 @@ from hrmbuild import gates
 from hrmbuild.config.project import GatesConfig
 from hrmbuild.errors import ConfigError
 
-pytest.importorskip("lingua", reason="the extra `language` is not installed")
 GERMAN = "Der Antrag muss innerhalb von vierzehn Tagen nach dem Eingang der Rechnung bearbeitet und beantwortet werden."
 ENGLISH = "The claim must be answered within fourteen days after the desk has received the invoice of the hotel."
 FRENCH = "La demande doit être traitée dans les quatorze jours qui suivent la réception de la facture de l'hôtel."
