@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hrmbuild.cli import audit_drawer, audit_report
+from hrmbuild.cli import audit_drawer, audit_report, corpus
 from hrmbuild.cli.options import ConfigOption, WorkOption, project_of
 from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit, visible
 
@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add this group."""
     group = typer.Typer(help="The auditor's drawer.", no_args_is_help=True, rich_markup_mode=None)
     group.command("replay", short_help="Train some steps of a run again and compare.")(replay)
+    group.command("verify", short_help="The same as hrmbuild verify.")(corpus.verify)
     audit_report.register(group)
     audit_drawer.register(group)
     group.command("log", short_help="The chain of what was frozen and decided, and where it breaks.")(log)
