@@ -149,7 +149,7 @@ def sample_lines(made: SampleReport) -> list[str]:
 
 
 def _bound_lines(value: dict[str, Any]) -> list[str]:
-    shown = f"; {value['n_withheld']:,} not shown" if value["n_withheld"] else ""
+    shown = f"; {value['n_withheld']:,} not shown (--show-label)" if value["n_withheld"] else ""
     lines = [f"drawn         {value['n']:,} of {value['of']:,} pairs{shown}", f"sample        {value['digest']}"]
     if value["upper_bound"] is not None:
         share = float(value["upper_bound"])

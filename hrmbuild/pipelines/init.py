@@ -16,7 +16,7 @@ from hrmbuild.files import disk_errors, write_atomic
 
 SOURCE_FOLDERS = ("policies", "rules", "memos", "tables", "pairs")
 IGNORED = (
-    "corpus.duckdb*\nmanifests/\nruns/\npackages/\ntoken-files/\nevaluations.jsonl\nledger.jsonl\n.ledger/\n.verify/\n"
+    "corpus.duckdb*\nmanifests/\nruns/\npackages/\nreports/\ntoken-files/\nevaluations.jsonl\nledger.jsonl\n.ledger/\n.verify/\n"
     "*.private.pem\n"
 )
 
