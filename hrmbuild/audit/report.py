@@ -59,7 +59,7 @@ def attention(value: dict[str, Any]) -> list[dict[str, str]]:
         ("lineage", f"lineage is {value['about']['lineage']}", not value["lineage"]["complete"]),
         ("about", "the signature of the manifest does not hold",
          any(not one["ok"] for one in value["about"]["signature"])),
-        ("about", "nobody signed the manifest", not value["about"]["signature"]),
+        ("about", "nobody signed the manifest", value["about"]["pack_at_hand"] and not value["about"]["signature"]),
         ("sources", f"files without owner or licence: {len(value['sources']['undeclared'])}",
          bool(value["sources"]["undeclared"])),
         ("sources", f"files set aside: {funnel['files']['quarantined']}, not opened: {funnel['files']['refused']}",
