@@ -109,6 +109,8 @@ class SourceConfig(Settings):
     """Keeps every pair of these files on one side."""
     group: str | None = None
     """Regular expression on the file's path; files with the same first group stay on one side."""
+    maker: Literal["person", "model", "unknown"] | None = None
+    """Who wrote these texts, as far as their owner knows; stands in the manifest."""
     stratum: str | None = None
     """Stratum of the mix; absent: the kind."""
     repeat: int = Field(default=1, ge=1)

@@ -105,6 +105,7 @@ def same(path: Path, folder: Path) -> int:
     with duckdb.connect(str(folder / "same.duckdb"), config={"memory_limit": "768MiB"}) as connection:
         connection.execute("CREATE TABLE kept (line BIGINT, id VARCHAR, condition VARCHAR, instruction VARCHAR, "
                            "response VARCHAR)")  # fmt: skip
+        connection.execute("BEGIN")
         with uncompressed(connection):
             tables = TABLES[job.source.format](file.path, relative=file.relative, sha256=file.sha256)
             for table in read_ahead(tables):
@@ -121,6 +122,7 @@ def same(path: Path, folder: Path) -> int:
             "DELETE FROM kept WHERE line IN (SELECT unnest(list_sort(list(line))[2:]) FROM kept "
             "SEMI JOIN (SELECT id FROM kept GROUP BY id HAVING count(*) > 1) AS twice USING (id) GROUP BY id)"
         )
+        connection.execute("COMMIT")
         return int(connection.execute("SELECT count(*) FROM kept").fetchall()[0][0])
 
 
@@ -166,7 +168,7 @@ def measured(name: str, path: Path) -> dict[str, Any]:
         quiet = {"HF_DATASETS_OFFLINE": "1", "HF_HUB_OFFLINE": "1", "HF_HOME": folder, "PYTHONWARNINGS": "ignore"}
         if name == "datasets":
             command = [sys.executable, str(HERE / "ingest_rival.py"), str(path), folder]
-            loads = [sys.executable, "-c", "import datasets, pydantic, numpy"]
+            loads = [sys.executable, "-c", "import datasets, polars, pydantic"]
         else:
             command = [sys.executable, __file__, "--only", name, "--file", str(path), "--folder", folder]
             loads = [sys.executable, "-c", "import hrmbuild.pipelines.bulk_pairs, hrmbuild.store.corpus, duckdb"]

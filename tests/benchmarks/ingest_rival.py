@@ -14,7 +14,8 @@ import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
 from datasets import disable_progress_bars, load_dataset
 from pydantic import StringConstraints, TypeAdapter
 from typing_extensions import TypedDict
@@ -54,12 +55,12 @@ def main(path: Path, folder: Path) -> None:
     kind = "parquet" if path.suffix == ".parquet" else "json"
     rows = load_dataset(kind, data_files=str(path), split="train", cache_dir=str(folder / "cache"))
     rows = rows.map(mapped, batched=True, batch_size=2000, num_proc=2, remove_columns=rows.column_names)
-    ids = rows.data.column("id").to_numpy(zero_copy_only=False)
-    _, first = np.unique(ids.astype("S64"), return_index=True)
-    if len(first) < len(rows):
-        rows = rows.select(np.sort(first))
-    rows.to_parquet(str(folder / "rows.parquet"))
-    print(len(rows))
+    # The table itself, not `select`: rows behind an index mapping are written one by one, five times slower.
+    table = rows.data.table
+    first = pl.Series(pl.from_arrow(table.column("id"))).is_first_distinct()
+    table = table if first.all() else table.filter(first.to_arrow())
+    pq.write_table(table, folder / "rows.parquet")
+    print(len(table))
 
 
 if __name__ == "__main__":
