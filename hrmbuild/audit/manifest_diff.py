@@ -83,10 +83,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[A
 
 
 def _plain(value: Any) -> Any:
-    if not isinstance(value, tuple):
-        return value
-    items: tuple[Any, ...] = value
-    return list(items)
+    return [*value] if type(value) is tuple else value
 
 
 def _sources(old: Manifest, new: Manifest) -> dict[str, list[dict[str, Any]]]:

@@ -32,6 +32,7 @@ def test_the_bound_is_that_of_the_closed_forms(errors: int, n: int, bound: float
     assert upper_bound(errors, n) == pytest.approx(bound, abs=1e-12)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n - 1), st.just(n))))
 def test_at_the_bound_so_few_errors_have_a_chance_of_one_in_twenty(drawn: tuple[int, int]) -> None:
     errors, n = drawn
