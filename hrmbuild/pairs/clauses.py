@@ -85,10 +85,16 @@ def read_clauses(document: Document, *, names: Mapping[str, str] | None = None) 
     return clauses, refused
 
 
+def why_never_shown(block: Block) -> tuple[str, str] | None:
+    """Why a block may not even be shown beside others."""
+    return ("compile.markup", "it holds template tags, HTML or a table") if _TAGS.search(block.text.strip()) else None
+
+
 def _why_not(block: Block) -> tuple[str, str] | None:
     text = block.text.strip()
-    if _TAGS.search(text):
-        return "compile.markup", "it holds template tags, HTML or a table"
+    never = why_never_shown(block)
+    if never:
+        return never
     lower = text[:1].islower() and not block.number
     if not _END.search(text) or lower or len(text.split()) < 4:
         return "compile.fragment", "a part of a list or sentence: shown alone it would say something else"
@@ -113,7 +119,7 @@ def _clauses(
         if parts[-1] and sentence.end - parts[-1][0].start > CLAUSE_BYTES:
             parts.append([])
         parts[-1].append(sentence._replace(text=words(sentence.start, sentence.end)))
-    heading = _heading(document, block)
+    heading = heading_of(document, block)
     return [
         Clause(
             piece=Piece(order=order * PARTS + i, text=_numbered(number if i == 0 else None, shown), heading=heading),
@@ -132,11 +138,11 @@ def _numbered(number: str | None, text: str) -> str:
     return f"{number} {text}" if number and not text.startswith(number) else text
 
 
-def _heading(document: Document, block: Block) -> str | None:
+def heading_of(document: Document, block: Block) -> str | None:
     """The innermost heading above that is words: numbers of enclosing clauses and the document's title are not."""
     words = [title for title in block.locator.heading_path or () if re.search(r"[^\W\d_]{3}", title)]
-    known = not words or words[-1] == document.title or re.fullmatch(r"memo(?:randum)?", words[-1], re.I)
-    return None if known else without_marks(words[-1])
+    useless = not words or words[-1] == document.title or re.fullmatch(r"memo(?:randum)?", words[-1], re.I)
+    return None if useless or _TAGS.search(words[-1]) else without_marks(words[-1])
 
 
 def _topic(document: Document, block: Block, heading: str | None) -> str | None:

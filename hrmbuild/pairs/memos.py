@@ -18,12 +18,12 @@ from hrmbuild.pairs.memo_exceptions import exception_pairs
 from hrmbuild.pairs.memo_headers import HEADERS, Header, header_piece, name_masks, read_headers
 from hrmbuild.pairs.question_headings import heading_answers, written_answers
 from hrmbuild.pairs.sentences import Sentence
+from hrmbuild.pairs.text_lists import read_lists, without_shown
+from hrmbuild.pairs.text_questions import Asked, Text, text_questions
 from hrmbuild.records.document import Document
 from hrmbuild.records.locator import Locator
 from hrmbuild.records.pair import Answer, CompiledPair, Rejection
 
-Asked = tuple[Draft, tuple[str, ...], str | None]
-"""A draft, the words that its twin must lack, and what the twin says is missing (None: it has no twin)."""
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 
 
@@ -43,10 +43,13 @@ class _Memo:
 def compile_memo(record: Document, context: CompileContext) -> Iterator[CompiledPair | Rejection]:
     """Pairs of a memo, a rejection for each block that cannot be shown, and one for a memo that gives nothing."""
     headers = read_headers(record, context.settings.persons)
-    clauses, refused = read_clauses(record, names=name_masks(record, context.settings.persons))
+    names = name_masks(record, context.settings.persons)
+    clauses, refused = read_clauses(record, names=names)
+    lists = tuple(read_lists(record, names=names))
     memo = _Memo(record, headers, header_piece(headers), tuple(clauses))
     n_made = 0
-    for draft, gone, missing in _asked(memo):
+    text = Text(record.source_sha256, None if "subject" in headers else record.title, memo.clauses, lists)
+    for draft, gone, missing in (*_asked(memo), *text_questions(text)):
         drafts = with_twin(draft, gone=gone, missing=missing, seed=context.seed) if missing else (draft,)
         for each in drafts:
             for compiled in draft_pairs(each, context):
@@ -55,7 +58,7 @@ def compile_memo(record: Document, context: CompileContext) -> Iterator[Compiled
     for compiled in exception_pairs(record, memo.clauses, context):
         n_made += 1
         yield compiled
-    yield from _refused(refused, context)
+    yield from _refused(without_shown(refused, lists), context)
     if not n_made:
         yield _no_question(record, context)
 

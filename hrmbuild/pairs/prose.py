@@ -17,6 +17,8 @@ from hrmbuild.pairs.context import CompileContext
 from hrmbuild.pairs.draft import Draft, Piece, draft_pairs, rejection
 from hrmbuild.pairs.question_headings import heading_answers
 from hrmbuild.pairs.sentences import Sentence
+from hrmbuild.pairs.text_lists import read_lists, without_shown
+from hrmbuild.pairs.text_questions import Text, text_questions
 from hrmbuild.records.document import Document
 from hrmbuild.records.locator import Locator
 from hrmbuild.records.pair import Answer, CompiledPair, Rejection
@@ -47,13 +49,14 @@ def compile_prose(record: Document, context: CompileContext) -> Iterator[Compile
     A document of which nothing can be asked yields one rejection, `compile.no_question`.
     """
     clauses, refused = read_clauses(record)
-    shelf = _Shelf(record, tuple(clauses))
+    shelf, lists = _Shelf(record, tuple(clauses)), tuple(read_lists(record))
+    text = Text(record.source_sha256, record.title, shelf.clauses, lists)
     n_made = 0
-    for question in _questions(shelf):
+    for question in (*_questions(shelf), *(Question(*asked) for asked in text_questions(text))):
         for compiled in _pairs(question, context):
             n_made += 1
             yield compiled
-    for block in refused:
+    for block in without_shown(refused, lists):
         yield rejection(context, code=block.code, detail=block.detail, locator=block.block.locator)
     if not n_made:
         yield _no_question(record, context, clauses)

@@ -26,7 +26,7 @@ DEFAULT_N = 50
 _PURPOSE = "review"
 _OURS = frozenset({MASKS, "stripped"})
 """Inputs that hold offsets of ours."""
-_ASKING = frozenset({"memos", "prompt", "prose", "rules", "tables"})
+_ASKING = frozenset({"memos", "prompt", "prose", "rules", "tables", "texts"})
 """Folders of the templates that make pairs; others are written for another environment."""
 
 

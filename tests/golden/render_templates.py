@@ -12,7 +12,7 @@ from hrmbuild.assets import asset_folder
 from hrmbuild.pairs.environment import Templates
 
 FOLDER = Path(__file__).resolve().parent / "templates"
-FAMILIES = ("prompt/", "prose/", "memos/", "tables/")
+FAMILIES = ("prompt/", "prose/", "memos/", "tables/", "texts/")
 
 VALUES: dict[str, object] = {
     "passages": [{"title": "Travel", "text": "1. Rail first."}, {"title": None, "text": "2. Air needs consent."}],
@@ -55,6 +55,8 @@ VALUES: dict[str, object] = {
     "year": 2025,
     "valid_from": "2020-01-01",
     "valid_until": "2024-12-31",
+    "sentence": "The desk keeps the keys.",
+    "short": "EFI",
 }
 
 

@@ -141,7 +141,7 @@ def example_pairs() -> list[CompiledPair]:
 def test_each_kind_comes_out_of_the_example_memos(example_pairs: list[CompiledPair]) -> None:
     assert {pair.kind.removeprefix("memos.") for pair in example_pairs} == {
         "absent", "action_what", "action_when", "action_who", "author", "date", "decision", "decision_nth", "figure",
-        "question", "reason", "recipient", "subject",
+        "question", "reason", "recipient", "subject", "texts.absent", "texts.day", "texts.where",
     }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from render_templates import FOLDER, VALUES, renders
 
 TEMPLATES = Templates([asset_folder("templates")])
 KIND_FOLDERS = sorted(
-    {n.rpartition("/")[0] for n in TEMPLATES.names() if n.startswith(("prose/", "memos/", "tables/"))}
+    {n.rpartition("/")[0] for n in TEMPLATES.names() if n.startswith(("prose/", "memos/", "tables/", "texts/"))}
 )
 
 
