@@ -27,7 +27,7 @@ from hrmbuild.records.source import Source
 from hrmbuild.store.connection import scratch_connection
 
 N_RECORDS = 3
-FAMILIES = ("rules/", "prose/", "memos/", "tables/")
+FAMILIES = ("rules/", "prose/", "memos/", "tables/", "texts/")
 _NO_WORDINGS = ("rules/answer", "rules")
 _FEW = RulesConfig(scenarios=60, variants=2, variant_scenarios=10)
 
