@@ -16,7 +16,7 @@ import pyarrow as pa
 
 ORDINALS_A_ROW = 1 << 20
 """Room between the ordinals of two rows: a row makes no more pairs than this."""
-_SIGNATURE_ROWS = 4096
+_SIGNATURE_ROWS = 1024
 _NOT_STORED = "line, answer_type, answer_value, answer_unit"
 
 

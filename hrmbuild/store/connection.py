@@ -23,6 +23,13 @@ _MEMORY = {"memory_limit": "768MiB"}
 _QUIET = "SET enable_progress_bar = false"
 """Where DuckDB takes Python for a session of a person (`python -c`), it would draw a bar on stdout amid `--json`."""
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+
+
+def _threads() -> dict[str, str]:
+    """DuckDB starts a thread for each core of the machine, however few this process may use."""
+    return {"threads": str(len(os.sched_getaffinity(0)))} if hasattr(os, "sched_getaffinity") else {}
+
+
 _PRIVATE = 0o077
 """umask while the corpus is open for writing: DuckDB makes its write-ahead log anew at any time, and it holds rows."""
 
@@ -87,7 +94,7 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
             fix="run: hrmbuild ingest",
         )
     try:
-        return duckdb.connect(str(path), read_only=read_only, config={**_CLOSED, **_MEMORY})
+        return duckdb.connect(str(path), read_only=read_only, config={**_CLOSED, **_MEMORY, **_threads()})
     except duckdb.Error as error:
         raise open_error(path, str(error)) from error
 

@@ -102,7 +102,7 @@ def same(path: Path, folder: Path) -> int:
     identity = """sha256('["' || condition || '",' || to_json(instruction)::VARCHAR || ',' ||
                          to_json(response)::VARCHAR || ']')"""
     mapping = None
-    with duckdb.connect(str(folder / "same.duckdb"), config={"memory_limit": "768MiB"}) as connection:
+    with duckdb.connect(str(folder / "same.duckdb"), config={"memory_limit": "768MiB", "threads": "2"}) as connection:
         connection.execute("CREATE TABLE kept (line BIGINT, id VARCHAR, condition VARCHAR, instruction VARCHAR, "
                            "response VARCHAR)")  # fmt: skip
         connection.execute("BEGIN")
@@ -118,11 +118,11 @@ def same(path: Path, folder: Path) -> int:
                 ).fetchall()
                 assert n == len(table), "the rows are plain"
                 piece.close()
+        connection.execute("COMMIT")
         connection.execute(
             "DELETE FROM kept WHERE line IN (SELECT unnest(list_sort(list(line))[2:]) FROM kept "
             "SEMI JOIN (SELECT id FROM kept GROUP BY id HAVING count(*) > 1) AS twice USING (id) GROUP BY id)"
         )
-        connection.execute("COMMIT")
         return int(connection.execute("SELECT count(*) FROM kept").fetchall()[0][0])
 
 
