@@ -14,6 +14,7 @@ from hrmbuild.fingerprint import hash_file
 from hrmbuild.pairs import prose_patterns as patterns
 from hrmbuild.pairs.absent import NOT_STATED
 from hrmbuild.pairs.draft import INSTRUCTION_BYTES
+from hrmbuild.pairs.memo_patterns import read_day
 from hrmbuild.pairs.sentences import split_sentences
 from hrmbuild.pairs.spans import Mask, apply_masks, read_masks, without_marks
 from hrmbuild.readers.resolving import resolve
@@ -149,11 +150,12 @@ def example_pairs() -> list[CompiledPair]:
 
 def test_each_kind_comes_out_of_the_example_policies(example_pairs: list[CompiledPair]) -> None:
     kinds = {pair.kind for pair in example_pairs}
+    of_texts = ("abbreviation", "absent", "day", "list_count", "list_nth", "where")
     wanted = (
         "absent", "case", "deadline", "definition", "duty", "exception", "force", "governs", "question", "reference",
         "threshold", "who",
     )  # fmt: skip
-    assert kinds == {f"prose.{kind}" for kind in wanted} | {"texts.absent", "texts.where"}
+    assert kinds == {f"prose.{kind}" for kind in wanted} | {f"texts.{kind}" for kind in of_texts}
 
 
 def test_every_quoted_text_stands_at_its_span_after_its_masks(example_pairs: list[CompiledPair]) -> None:
@@ -171,6 +173,11 @@ def test_every_answer_stands_in_the_instruction_or_is_declined(example_pairs: li
             assert pair.response.startswith(NOT_STATED) and pair.answer.type == "absent"
         elif pair.answer.type == "choice":
             assert pair.answer.value in patterns.FORCES
+        elif pair.kind == "texts.list_count":
+            assert pair.instruction.count("\n- ") == int(pair.answer.value)
+        elif pair.answer.type == "date":
+            said = pair.response.removesuffix(".")
+            assert said in pair.instruction and read_day(said) == pair.answer.value
         elif pair.kind != "prose.governs":
             assert pair.answer.value.lower() in pair.instruction.lower() and pair.response.startswith(pair.answer.value)
 
