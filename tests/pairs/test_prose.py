@@ -174,7 +174,9 @@ def test_every_answer_stands_in_the_instruction_or_is_declined(example_pairs: li
         elif pair.answer.type == "choice":
             assert pair.answer.value in patterns.FORCES
         elif pair.kind == "texts.list_count":
-            assert pair.instruction.count("\n- ") == int(pair.answer.value)
+            after = pair.instruction.partition(f"{pair.occurrence.text}\n")[2].splitlines()
+            n_points = next(i for i, line in enumerate(after) if not line.startswith("- "))
+            assert n_points == int(pair.answer.value)
         elif pair.answer.type == "date":
             said = pair.response.removesuffix(".")
             assert said in pair.instruction and read_day(said) == pair.answer.value
