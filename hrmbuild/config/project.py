@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from hrmbuild.config.base import Settings
 from hrmbuild.config.joined import CaseConfig, ExceptionConfig
+from hrmbuild.config.limits import LimitsConfig
 from hrmbuild.config.permission import PermissionConfig, ProtectedAttribute
 from hrmbuild.errors import UsageError
 
@@ -42,7 +43,8 @@ class PairsMapping(Settings):
     """Which fields of a row make instruction and response. Absent: the usual shapes are recognised, and shown."""
 
     instruction: tuple[str, ...] | None = None
-    """Fields joined by a blank line."""
+    """Fields joined by a blank line. `options/*` stands for all members of the list `options`, one a line;
+    `note?` may be missing or empty in a row."""
     response: str | None = None
     """Field that holds the response."""
     response_pattern: str | None = None
@@ -51,7 +53,8 @@ class PairsMapping(Settings):
     condition: str | None = None
     """Field that holds the condition, or `=direct`, `=cot` … for all rows."""
     context: str | None = None
-    """Glob of documents shown before every instruction (the statute of a set of cases)."""
+    """Glob of documents shown before every instruction (the statute of a set of cases). `{folder}` in it is the folder
+    of the file that is read: `{folder}/README.md`."""
     answer_rule: Literal["whole", "after_hashes"] = "whole"
     """`after_hashes`: the answer is what follows `####`; the text before it is trained only under `cot`."""
 
@@ -366,6 +369,8 @@ class ProjectConfig(Settings):
     """Role of `ask` and `serve` where none is named; a package records it."""
     templates: str | None = None
     """Folder of the project's own templates; they stand before the built-in ones of the same name."""
+    limits: LimitsConfig | None = None
+    """What reading one file may take; absent: the defaults."""
     gates: GatesConfig = GatesConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
     train: TrainConfig = TrainConfig()

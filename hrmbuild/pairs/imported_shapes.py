@@ -48,6 +48,10 @@ SHAPES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("input", ("input",), "output"),
 )
 """Name, fields of the instruction (the last, or `instruction`, must be there), field of the response. First match."""
+LIST_END = "/*"
+"""End of a declared field that is a list: its members are joined, in their order."""
+OPTIONAL_END = "?"
+"""End of a declared field that a row may lack, or have empty."""
 ROLES = {"user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "system": "system"}
 
 
@@ -81,11 +85,11 @@ def shape_rows(fields: Mapping[str, str], mapping: PairsMapping | None) -> Itera
 
 def _declared(fields: Mapping[str, str], mapping: PairsMapping) -> Shaped:
     asked, answered = mapping.instruction or (), mapping.response or ""
-    missing = [name for name in (*asked, answered) if name not in fields]
+    texts = {name: text for name in asked if (text := _field(fields, name)) is not None}
+    missing = [name for name in asked if name not in texts] + ([] if answered in fields else [answered])
     if missing or not asked:
         what = f"the mapped field {missing[0]!r}" if missing else "'mapping.instruction'"
         raise ShapeError("compile.no_mapping", f"{what} is missing; the row has {', '.join(sorted(fields))[:200]}")
-    texts = {name: fields[name] for name in asked}
     response = fields[answered]
     if mapping.response_pattern:
         found = re.search(mapping.response_pattern, response)
@@ -96,6 +100,19 @@ def _declared(fields: Mapping[str, str], mapping: PairsMapping) -> Shaped:
         response = found.group(1)
     words = [texts[name] for name in asked if texts[name].strip()]
     return Shaped("declared", "\n\n".join(words), response, _condition(fields, mapping), texts[asked[-1]])
+
+
+def _field(fields: Mapping[str, str], name: str) -> str | None:
+    """A field's text; `options/*` is the whole list `options`, one member a line, and `note?` may be missing."""
+    if name.endswith(OPTIONAL_END) and name not in fields:
+        return fields.get(name.removesuffix(OPTIONAL_END), "")
+    if name in fields or not name.endswith(LIST_END):
+        return fields.get(name)
+    listed = name.removesuffix(LIST_END)
+    members: list[str] = []
+    while (member := fields.get(f"{listed}/{len(members)}")) is not None:
+        members.append(member)
+    return "\n".join(members) if members else None
 
 
 def _condition(fields: Mapping[str, str], mapping: PairsMapping) -> str | None:

@@ -23,7 +23,7 @@ _COMPILING = ("errors.py", "fingerprint.py", "gates", "pairs", "readers", "recor
 """What decides which pairs come out of a file; a change elsewhere compiles nothing again."""
 _GATING = ("decided.py", "gatekeeping.py", "masking.py")
 """The same, of this room."""
-_NOT_IN_PAIRS = ("path", "owner", "license", "maker", "max_pairs", "repeat")
+_NOT_IN_PAIRS = ("path", "database", "owner", "license", "maker", "max_pairs", "repeat")
 """Settings of an entry that no compiled pair depends on: changing them compiles nothing again."""
 
 
@@ -116,7 +116,7 @@ def ingest_identity(project: Project, templates: Templates, *, decided: Decided 
         decided: what persons decided, as it was read; absent: as it stands now.
     """
     config = canonical_settings(project.config)
-    keys = ("as_of", "gates", "labels", "seed", "sources")
+    keys = ("as_of", "gates", "labels", "limits", "seed", "sources")
     settings = hash_value({key: config[key] for key in keys if key in config})
     told = {"settings": settings, "templates": templates.tree_sha256(), "code": compiling_code_sha256()}
     decided = decided or read_decided(project)

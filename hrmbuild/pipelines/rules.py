@@ -135,7 +135,8 @@ def _matches(path: str, source: str) -> bool:
 
 def _reviewed(project: Project, file: FoundFile, format: str, connection: SqlConnection) -> Iterator[ReviewedRules]:
     settings = project.config.sources[file.entry]
-    result = read_guarded(file.path, relative=file.relative, sha256=file.sha256, source=settings, format=format)
+    result = read_guarded(file.path, relative=file.relative, sha256=file.sha256, source=settings, format=format,
+                          limits=project.config.limits)  # fmt: skip
     for record in result.records:
         if isinstance(record, RuleSetFile):
             checked = check_rules(record.ruleset, path=file.relative, connection=connection, as_of=project.config.as_of)

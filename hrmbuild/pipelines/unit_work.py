@@ -91,6 +91,7 @@ class UnitWorker:
             result = read_guarded(
                 file.path, relative=file.relative, sha256=file.sha256, source=unit.settings,
                 format=None if format_name == UNKNOWN_FORMAT else format_name, open_database=open_database_file,
+                limits=self.config.limits,
             )  # fmt: skip
         except InputError as error:
             self.refuse(source_of(file, unit, format_name=format_name), unit, error, writer)
@@ -110,7 +111,7 @@ class UnitWorker:
                 chosen = choose_format(file.path, _head(file), settings)
                 result = read_guarded(
                     file.path, relative=file.relative, sha256=file.sha256, source=settings, format=chosen,
-                    open_database=open_database_file,
+                    open_database=open_database_file, limits=self.config.limits,
                 )  # fmt: skip
                 self._shown[file.relative] = tuple(result.records)
             except InputError as error:

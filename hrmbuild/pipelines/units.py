@@ -10,9 +10,11 @@ code of readers, compilers and gates, the seed and the day of validity.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import PurePosixPath
 
 from hrmbuild.config.loading import Project, canonical_settings
 from hrmbuild.config.project import SourceConfig
@@ -25,6 +27,8 @@ from hrmbuild.pipelines.source_files import Found, FoundFile, expand_glob
 from hrmbuild.pipelines.standing import Standing, standing
 from hrmbuild.records.source import Source
 
+FOLDER = "{folder}"
+"""In a context's glob: the folder of the file that is worked on."""
 _KEY_VERSION = 1
 """Raised when the pipeline itself changes what it makes of a unit."""
 
@@ -103,9 +107,10 @@ def plan_units(project: Project, found: Found, templates: Templates, *, decided:
     only_shown: dict[str, FoundFile] = {}
     for entry, files in groupby(sorted(found.files, key=lambda file: file.entry), key=lambda file: file.entry):
         settings = project.config.sources[entry]
-        context = _as_declared(_context_of(project, settings, entry), found)
-        only_shown |= {file.relative: file for file in context if file.relative not in declared}
-        units += _entry_units(shared, entry, settings, sorted(files, key=lambda file: file.relative), context)
+        for beside, members in _by_context(settings, sorted(files, key=lambda file: file.relative)):
+            context = _as_declared(_context_of(project, settings, entry, beside=beside), found)
+            only_shown |= {file.relative: file for file in context if file.relative not in declared}
+            units += _entry_units(shared, entry, settings, members, context)
     units += [_context_unit(shared, file) for file in only_shown.values()]
     return Plan(tuple(sorted(units, key=lambda unit: unit.name)))
 
@@ -114,11 +119,24 @@ def _shared_digest(project: Project, templates: Templates) -> str:
     config = project.config
     as_of = config.as_of.isoformat() if config.as_of else None
     gates = canonical_settings(config.gates)
-    return hash_value([templates.tree_sha256(), compiling_code_sha256(), config.seed, as_of, gates])
+    told = [templates.tree_sha256(), compiling_code_sha256(), config.seed, as_of, gates]
+    return hash_value([*told, canonical_settings(config.limits)] if config.limits else told)
 
 
-def _context_of(project: Project, settings: SourceConfig, entry: int) -> tuple[FoundFile, ...]:
-    named = [settings.mapping.context] if settings.mapping else []
+def _by_context(settings: SourceConfig, files: list[FoundFile]) -> list[tuple[str, list[FoundFile]]]:
+    """The files of an entry by folder where each folder has a context of its own, else all of them together."""
+    told = settings.mapping.context if settings.mapping else None
+    if told is None or FOLDER not in told or settings.kind == "tables":
+        return [("", files)]
+    by_folder: dict[str, list[FoundFile]] = {}
+    for file in files:
+        by_folder.setdefault(PurePosixPath(file.relative).parent.as_posix(), []).append(file)
+    return sorted(by_folder.items())
+
+
+def _context_of(project: Project, settings: SourceConfig, entry: int, *, beside: str) -> tuple[FoundFile, ...]:
+    told = settings.mapping.context if settings.mapping else None
+    named = [told.replace(FOLDER, glob.escape(beside)) if told else None]
     named += [joined.ruleset for joined in (settings.case, settings.exception) if joined]
     return tuple(file for path in named if path is not None for file in expand_glob(project, path, entry=entry))
 

@@ -18,9 +18,6 @@ import lxml.etree as etree
 
 from hrmbuild.readers.result import SourceFile
 
-MAX_UNPACKED_BYTES = 256 << 20
-MAX_PART_BYTES = 64 << 20
-"""Of the XML of one part: a tree takes about ten times as much memory."""
 MAX_ENTRIES = 5000
 
 BROKEN_ZIP = (
@@ -51,9 +48,10 @@ class Archive:
         if name not in self._archive.NameToInfo:
             return None
         info = self._archive.getinfo(name)
-        if info.file_size > MAX_PART_BYTES:
-            raise self.file.error("read.too_large", f"{name} has {info.file_size:,} bytes unpacked; at most "
-                                  f"{MAX_PART_BYTES:,} are read", fix="split the document")  # fmt: skip
+        if info.file_size > (most := self.file.limits.part_bytes):
+            raise self.file.error("read.too_large", f"{name} has {info.file_size:,} bytes unpacked; at most {most:,} "
+                                  "are read (a quarter of limits.unpacked_mib)",
+                                  fix="raise limits.unpacked_mib, or split the document")  # fmt: skip
         if info.flag_bits & 1:
             raise self.file.error("read.encrypted", f"{name} in it is encrypted", fix="save it without a password")
         try:
@@ -87,12 +85,13 @@ def open_archive(file: SourceFile) -> Archive:
         raise file.error("read.broken_archive", f"the file is no readable zip archive: {error}",
                          fix="open it in the program that wrote it and save it again") from None  # fmt: skip
     n_bytes, n_entries = sum(info.file_size for info in archive.infolist()), len(archive.infolist())
-    if n_bytes > MAX_UNPACKED_BYTES or n_entries > MAX_ENTRIES:
+    most = file.limits.unpacked_bytes
+    if n_bytes > most or n_entries > MAX_ENTRIES:
         raise file.error(
             "read.too_large",
-            f"unpacked it would be {n_bytes:,} bytes in {n_entries:,} entries; at most {MAX_UNPACKED_BYTES:,} in "
-            f"{MAX_ENTRIES:,} are read",
-            fix="leave it out, or split it",
+            f"unpacked it would be {n_bytes:,} bytes in {n_entries:,} entries; at most {most:,} "
+            f"(limits.unpacked_mib) in {MAX_ENTRIES:,} are read",
+            fix="raise limits.unpacked_mib, leave it out, or split it",
         )
     return Archive(file, archive)
 

@@ -28,7 +28,7 @@ def read_duckdb(file: SourceFile) -> ReadResult:
                          why="what would be read is not what the file's hash stands for",
                          fix="close the program that writes it (CHECKPOINT), then run again")  # fmt: skip
     result = ReadResult([])
-    with file.open_database(file.path, file.relative) as connection:
+    with file.open_database(file.path, file.relative, file.limits.seconds_per_file) as connection:
         _read_tables(file, connection, result)
     if not result.records:
         raise file.error("read.no_table", "the database holds no table with rows",

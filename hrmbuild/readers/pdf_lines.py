@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from hrmbuild.readers.result import SourceFile
 
-MAX_PAGES = 2000
 MAX_PAGE_CHARS = 500_000
 _BREAKS = frozenset("\r\n")
 _SOFT_HYPHENS = frozenset("\x02\xad\ufffe")
@@ -85,9 +84,10 @@ def _pages_of(file: SourceFile, document: object) -> PdfPages:
     import pypdfium2 as pdfium
 
     assert isinstance(document, pdfium.PdfDocument)
-    if len(document) > MAX_PAGES:
-        raise file.error("read.too_large", f"the PDF has {len(document):,} pages; at most {MAX_PAGES:,} are read",
-                         fix="split it")  # fmt: skip
+    most = file.limits.pages
+    if len(document) > most:
+        raise file.error("read.too_large", f"the PDF has {len(document):,} pages; at most {most:,} are read "
+                         "(limits.pages)", fix="raise limits.pages, or split it")  # fmt: skip
     pages: list[PdfPage] = []
     for index in range(len(document)):
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from hrmbuild.config.limits import DEFAULT_LIMITS, LimitsConfig
 from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import sha256_hex
@@ -68,6 +69,8 @@ ISOLATED = frozenset(
      "xlsx", "xml"}
 )  # fmt: skip
 """Formats whose files can crash, hang or swell their parser: `worker.read_guarded` reads them in another process."""
+ISOLATED_BYTES = 1 << 20
+"""From this size on it reads the files of every format there: what is smaller cannot take much of a plain parser."""
 
 NEEDS_OPENER = frozenset({"duckdb"})
 """Formats whose reader asks a database that somebody else opens."""
@@ -82,7 +85,7 @@ def choose_format(path: Path, head: bytes, source: SourceConfig) -> str | None:
 
 def read(
     path: Path, *, relative: str, sha256: str, source: SourceConfig, format: str | None,
-    open_database: DatabaseOpener | None = None,
+    open_database: DatabaseOpener | None = None, limits: LimitsConfig = DEFAULT_LIMITS,
 ) -> ReadResult:  # fmt: skip
     """Everything in one file.
 
@@ -93,6 +96,7 @@ def read(
         source: the entry of the settings that declared it.
         format: name of a reader; None, or a name that is none, is refused.
         open_database: for the formats of `NEEDS_OPENER`.
+        limits: pages and unpacked sizes above them are refused; time and memory are the worker's.
 
     Raises:
         InputError: `read.*`: the file cannot be read, and why.
@@ -102,7 +106,7 @@ def read(
         raise unknown_format(relative, format)
     data = load_bytes(path, relative)
     file = SourceFile(path=path, relative=relative, sha256=sha256, data=data, source=source,
-                      open_database=open_database)  # fmt: skip
+                      open_database=open_database, limits=limits)  # fmt: skip
     if sha256_hex(file.data) != sha256:
         raise file.error(
             "read.changed",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from email.message import Message
 from pathlib import Path
 
+from hrmbuild.config.limits import READ_BEFORE
 from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import sha256_hex
@@ -59,7 +60,7 @@ def load_texts(path: Path, *, format: str) -> dict[str | None, SourceText]:
                 for part, text in mail_texts(message, where=path.name, prefix=f"{number}/").items()}  # fmt: skip
     if format in _FLOWS:
         source = SourceConfig(path=path.name, kind="rules")
-        return dict(_FLOWS[format](SourceFile(path, path.name, sha256_hex(data), data, source)))
+        return dict(_FLOWS[format](SourceFile(path, path.name, sha256_hex(data), data, source, limits=READ_BEFORE)))
     if format not in _LINE_FORMATS:
         raise InputError("read.no_text", f"places in a file of format {format} are no spans of a text", where=path.name)
     return {None: SourceText(decode(data, where=path.name).text)}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from hrmbuild.config.limits import DEFAULT_LIMITS, LimitsConfig
 from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import InputError
 from hrmbuild.records.document import Record
@@ -40,8 +41,8 @@ class DatabaseConnection(Protocol):
         ...
 
 
-DatabaseOpener = Callable[[Path, str], AbstractContextManager[DatabaseConnection]]
-"""Opens the database at a path, named by the second argument in messages, to be read."""
+DatabaseOpener = Callable[[Path, str, float], AbstractContextManager[DatabaseConnection]]
+"""Opens the database at a path, named by the second argument in messages, to be read within so many seconds."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class SourceFile:
     source: SourceConfig
     open_database: DatabaseOpener | None = None
     """For the formats that need one; handed in, since readers import no database."""
+    limits: LimitsConfig = DEFAULT_LIMITS
+    """What reading it may take."""
 
     def error(self, code: str, what: str, *, line: int | None = None, why: str | None = None,
               fix: str | None = None) -> InputError:  # fmt: skip

@@ -24,7 +24,6 @@ from hrmbuild.readers.result import ReadResult, SourceFile, skip
 from hrmbuild.records.locator import Locator
 from hrmbuild.records.source import Skip
 
-MAX_SECONDS = 60.0
 """Of one file."""
 _STEPS = 20_000
 """Instructions of SQLite's machine between two looks at the clock."""
@@ -45,14 +44,15 @@ def read_sqlite(file: SourceFile) -> ReadResult:
         InputError: `read.not_a_database`, `read.too_slow`, `read.no_table`.
     """
     result = ReadResult([])
-    deadline_s = time.monotonic() + MAX_SECONDS
+    deadline_s = time.monotonic() + file.limits.seconds_per_file
     try:
         with _opened(file, deadline_s) as connection:
             _read_tables(file, connection, result)
     except sqlite3.Error as error:
         if time.monotonic() >= deadline_s:
-            raise file.error("read.too_slow", f"reading the database took more than {MAX_SECONDS:.0f} s",
-                             fix="export the tables that matter as CSV") from None  # fmt: skip
+            seconds = f"{file.limits.seconds_per_file:g} s (limits.seconds_per_file)"
+            raise file.error("read.too_slow", f"reading the database took more than {seconds}",
+                             fix="raise limits.seconds_per_file, or export the tables as CSV") from None  # fmt: skip
         raise file.error("read.not_a_database", f"the file is no SQLite database that can be read: {error}",
                          why="it may be damaged, encrypted or of another kind",
                          fix="check it with: sqlite3 FILE 'pragma integrity_check'") from None  # fmt: skip

@@ -23,7 +23,6 @@ from hrmbuild.readers.result import SourceFile
 OLE_MAGIC = b"\xd0\xcf\x11\xe0"
 """First bytes of Microsoft's older container: an .xls, or any workbook under a password."""
 
-MAX_UNPACKED_BYTES = 256 << 20
 MAX_ENTRIES = 5000
 MAX_CELLS = 5_000_000
 """Of a sheet's rectangle, empty cells included."""
@@ -88,18 +87,19 @@ def unpacked_entries(file: SourceFile, *, keep: tuple[str, ...] = (".xml", ".rel
 def _unpacked(file: SourceFile, archive: zipfile.ZipFile, keep: tuple[str, ...]) -> dict[str, bytes]:
     """All XML entries, inflated; others are inflated and dropped, for their size is what matters."""
     entries: dict[str, bytes] = {}
-    total = 0
+    total, most = 0, file.limits.unpacked_bytes
     infos = archive.infolist()
     if len(infos) > MAX_ENTRIES:
         raise file.error("read.too_large", f"the workbook holds {len(infos):,} parts", fix="leave it out")
     for info in infos:
         with archive.open(info) as entry:
-            data = entry.read(MAX_UNPACKED_BYTES - total + 1)
+            data = entry.read(most - total + 1)
         total += len(data)
-        if total > MAX_UNPACKED_BYTES:
-            raise file.error("read.too_large", f"the workbook unpacks to more than {MAX_UNPACKED_BYTES:,} bytes",
+        if total > most:
+            raise file.error("read.too_large", f"the workbook unpacks to more than {most:,} bytes "
+                             "(limits.unpacked_mib)",
                              why="a small file that unpacks to a huge one is made to exhaust memory",
-                             fix="leave it out, or export its sheets as CSV")  # fmt: skip
+                             fix="raise limits.unpacked_mib, or export its sheets as CSV")  # fmt: skip
         if info.filename.lower().endswith(keep):
             if not info.filename.lower().endswith(".bin"):
                 _refuse_entities(file, info.filename, data)

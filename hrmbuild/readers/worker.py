@@ -21,11 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hrmbuild.config.limits import DEFAULT_LIMITS, LimitsConfig
 from hrmbuild.errors import InputError
 from hrmbuild.readers.flow import FlowText
-from hrmbuild.readers.registry import ISOLATED, NEEDS_OPENER, read
+from hrmbuild.readers.registry import ISOLATED, ISOLATED_BYTES, NEEDS_OPENER, READERS, read
 from hrmbuild.readers.resolving import load_texts
-from hrmbuild.readers.result import ReadResult
+from hrmbuild.readers.result import MAX_FILE_BYTES, ReadResult
 from hrmbuild.readers.spans import SourceText
 from hrmbuild.records.document import Document, Fields, RuleSetFile, Table
 from hrmbuild.records.source import Skip
@@ -36,20 +37,11 @@ _HEAD = struct.Struct(">Q")
 _MAX_ANSWER_BYTES = 2 << 30
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What one file may take."""
-
-    seconds: float = 60.0
-    memory_bytes: int = 2 << 30
-    """Of the worker's address space."""
-
-
 @dataclass
 class ReaderWorker:
     """A process that reads files one after the other."""
 
-    limits: Limits = Limits()
+    limits: LimitsConfig = DEFAULT_LIMITS
     process: subprocess.Popen[bytes] | None = None
     n_started: int = field(default=0, init=False)
     _owner: int = field(default=0, init=False)
@@ -61,7 +53,7 @@ class ReaderWorker:
         Raises:
             InputError: as `registry.read`; `read.worker_died`, `read.too_slow`, `read.too_large`.
         """
-        request |= {"path": path, "relative": relative, "format": format}
+        request |= {"path": path, "relative": relative, "format": format, "limits": self.limits}
         if format not in NEEDS_OPENER:  # what a worker does not need it does not load
             request.pop("open_database", None)
         answer = self._ask("read", request, where=relative)
@@ -100,7 +92,7 @@ class ReaderWorker:
     def _answer(self, request: bytes, where: str) -> dict[str, Any]:
         process = self._running()
         assert process.stdin is not None and process.stdout is not None
-        deadline = time.monotonic() + self.limits.seconds
+        deadline = time.monotonic() + self.limits.seconds_per_file
         try:
             process.stdin.write(_HEAD.pack(len(request)) + request)
             process.stdin.flush()
@@ -122,7 +114,7 @@ class ReaderWorker:
         self.close()
         folders = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path if folder)
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _START, str(self.limits.memory_bytes), str(self.limits.seconds)],
+            [sys.executable, "-P", "-c", _START, str(self.limits.memory_bytes), str(self.limits.seconds_per_file)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": folders, "PYTHONDONTWRITEBYTECODE": "1"},
         )  # fmt: skip
@@ -164,9 +156,10 @@ def _receive(process: subprocess.Popen[bytes], n_bytes: int, deadline: float) ->
     return b"".join(pieces)
 
 
-def _too_slow(where: str, limits: Limits) -> InputError:
-    return InputError("read.too_slow", f"the file was not read within {limits.seconds:g} seconds", where=where,
-                      why="one file must not hold up the others", fix="split it, or leave it out")  # fmt: skip
+def _too_slow(where: str, limits: LimitsConfig) -> InputError:
+    what = f"the file was not read within {limits.seconds_per_file:g} seconds (limits.seconds_per_file)"
+    return InputError("read.too_slow", what, where=where, why="one file must not hold up the others",
+                      fix="raise limits.seconds_per_file, split it, or leave it out")  # fmt: skip
 
 
 def _died(where: str, what: str) -> InputError:
@@ -185,12 +178,26 @@ _WORKER = ReaderWorker()
 atexit.register(_WORKER.close)
 
 
-def read_guarded(path: Path, *, format: str | None, **request: Any) -> ReadResult:
+def read_guarded(
+    path: Path, *, format: str | None, limits: LimitsConfig | None = None, **request: Any
+) -> ReadResult:  # fmt: skip
     """`registry.read`, with its arguments, in the worker where the format's parser is not to be trusted with our
-    process.
+    process, or the file is large.
     """
-    reader = _WORKER.read if format in ISOLATED else read
-    return reader(path, format=format, **request)
+    limits = limits or DEFAULT_LIMITS
+    if not _is_isolated(path, format):
+        return read(path, format=format, limits=limits, **request)
+    if limits != _WORKER.limits:
+        _WORKER.close()
+        _WORKER.limits = limits
+    return _WORKER.read(path, format=format, **request)
+
+
+def _is_isolated(path: Path, format: str | None) -> bool:
+    try:
+        return format in ISOLATED or (format in READERS and ISOLATED_BYTES <= path.stat().st_size <= MAX_FILE_BYTES)
+    except OSError:
+        return False  # `read` says what is wrong with it.
 
 
 def load_texts_guarded(path: Path, *, format: str) -> dict[str | None, SourceText]:

@@ -53,6 +53,10 @@ def confine(memory_bytes: int) -> None:
     sys.addaudithook(_audit)
 
 
+def _memory_mib() -> int:
+    return resource.getrlimit(resource.RLIMIT_AS)[0] >> 20
+
+
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     """A parser has no reason to write, to connect or to start a program."""
     writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING
@@ -74,8 +78,9 @@ def _answer(task: str, request: dict[str, Any]) -> dict[str, Any]:
     except InputError as error:
         return {"error": error.as_dict()}
     except MemoryError:
-        what = "reading the file takes more memory than one file may have"
-        return {"error": InputError("read.too_large", what, where=where, fix="split it, or leave it out").as_dict()}
+        what = f"reading the file takes more than {_memory_mib():,} MiB of memory (limits.memory_mib)"
+        fix = "raise limits.memory_mib, split it, or leave it out"
+        return {"error": InputError("read.too_large", what, where=where, fix=fix).as_dict()}
     except RecursionError:
         what = "things nest too deep in this file to be read"
         return {"error": InputError("read.too_deep", what, where=where, fix="leave it out").as_dict()}

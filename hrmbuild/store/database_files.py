@@ -14,7 +14,6 @@ import duckdb
 
 from hrmbuild.errors import InputError
 
-MAX_SECONDS = 60.0
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -26,8 +25,8 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 
 
 @contextmanager
-def open_database_file(path: Path, where: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The database at `path`, called `where` in messages.
+def open_database_file(path: Path, where: str, seconds: float) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The database at `path`, called `where` in messages; what takes longer than `seconds` is given up.
 
     Raises:
         InputError: `read.not_a_database`, `read.open_elsewhere`, `read.too_slow`.
@@ -37,15 +36,16 @@ def open_database_file(path: Path, where: str) -> Iterator[duckdb.DuckDBPyConnec
     except duckdb.Error as error:
         raise _refused(where, str(error)) from None
     late = threading.Event()
-    timer = threading.Timer(MAX_SECONDS, lambda: (late.set(), connection.interrupt()))
+    timer = threading.Timer(seconds, lambda: (late.set(), connection.interrupt()))
     timer.daemon = True
     timer.start()
     try:
         yield connection
     except duckdb.Error as error:
         if late.is_set():
-            raise InputError("read.too_slow", f"reading the database took more than {MAX_SECONDS:.0f} s", where=where,
-                             fix="export the tables that matter as CSV") from None  # fmt: skip
+            what = f"reading the database took more than {seconds:g} s (limits.seconds_per_file)"
+            raise InputError("read.too_slow", what, where=where,
+                             fix="raise limits.seconds_per_file, or export the tables as CSV") from None  # fmt: skip
         raise _refused(where, str(error)) from None
     finally:
         timer.cancel()

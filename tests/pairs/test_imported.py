@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from text_support import compile_all, compile_example, pairs_of, read_files, source_of
 
-from hrmbuild.config.project import SourceConfig
+from hrmbuild.config.project import PairsMapping, SourceConfig
 from hrmbuild.pairs.imported_shapes import ShapeError, shape_rows
 from hrmbuild.records.document import Fields
 from hrmbuild.records.locator import Locator
@@ -154,3 +154,14 @@ def test_a_case_and_its_twin_stay_on_one_side(sara: list[CompiledPair | Rejectio
 def test_tax_cases_that_want_every_section_are_counted_as_too_long(sara: list[CompiledPair | Rejection]) -> None:
     rejected = [one for one in sara if isinstance(one, Rejection)]
     assert {one.code for one in rejected} == {"compile.too_long"} and len(rejected) + len(pairs_of(sara)) == 221
+
+
+def test_a_declared_list_is_joined_and_an_optional_field_may_be_missing():
+    mapping = PairsMapping(instruction=("question", "options/*", "note?"), response="correct")
+    fields = {"question": "Which?", "options/0": "A)1", "options/1": "B)2", "correct": "A"}
+    [shaped] = shape_rows(fields, mapping)
+    assert shaped.instruction == "Which?\n\nA)1\nB)2"
+    [shaped] = shape_rows({**fields, "note": "Think."}, mapping)
+    assert shaped.instruction.endswith("\n\nThink.")
+    with pytest.raises(ShapeError, match="'options/\\*' is missing"):
+        list(shape_rows({"question": "Which?", "correct": "A"}, mapping))

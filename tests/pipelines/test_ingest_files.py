@@ -9,7 +9,9 @@ import pytest
 from small_project import write_project
 
 from hrmbuild.errors import ConfigError
+from hrmbuild.pipelines.identity import project_templates
 from hrmbuild.pipelines.source_files import Found, find_files
+from hrmbuild.pipelines.units import plan_units
 
 
 def found_with(folder: Path, *entries: str, files: tuple[str, ...] = ()) -> Found:
@@ -113,3 +115,12 @@ def test_sources_beside_the_project_have_relative_names(tmp_path: Path) -> None:
     )
     text = "name: t\nsources: [{path: ../shared, kind: memos}]"
     assert names(find_files(write_project(folder, {"hrmbuild.yaml": text}))) == ["../shared/x.md"]
+
+
+def test_a_context_in_the_folder_of_each_file_is_shown_beside_that_file_alone(tmp_path: Path) -> None:
+    entry = "{path: 't/*/rows.jsonl', kind: pairs, mapping: {context: '{folder}/README.md'}}"
+    texts = {f"t/{name}/{file}": name for name in ("a [1]", "b") for file in ("rows.jsonl", "README.md")}
+    project = write_project(tmp_path, {"hrmbuild.yaml": f"name: t\nsources:\n  - {entry}\n", **texts})
+    plan = plan_units(project, find_files(project), project_templates(project))
+    shown = {unit.name: [file.relative for file in unit.context] for unit in plan.units if not unit.is_context}
+    assert shown == {f"t/{name}/rows.jsonl": [f"t/{name}/README.md"] for name in ("a [1]", "b")}

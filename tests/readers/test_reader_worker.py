@@ -13,10 +13,11 @@ import pytest
 from office_files import docx, p
 
 from hrmbuild import readers
+from hrmbuild.config.limits import LimitsConfig
 from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import sha256_hex
-from hrmbuild.readers.worker import Limits, ReaderWorker, load_texts_guarded, read_guarded
+from hrmbuild.readers.worker import ReaderWorker, load_texts_guarded, read_guarded
 
 SOURCE = SourceConfig(path="*", kind="rules")
 
@@ -34,7 +35,7 @@ def started():
     workers = []
 
     def start(limits=None):
-        workers.append(ReaderWorker(limits or Limits()))
+        workers.append(ReaderWorker(limits or LimitsConfig()))
         return workers[-1]
 
     yield start
@@ -88,7 +89,7 @@ def test_a_worker_that_dies_is_named_and_started_again(asked, started):
 
 
 def test_a_file_that_takes_too_long_is_given_up(asked, started):
-    worker = started(Limits(seconds=1.5))
+    worker = started(LimitsConfig(seconds_per_file=1.5))
     started_at_s = time.monotonic()
     with pytest.raises(InputError) as caught:
         worker.read(**asked("a.docx", docx("".join(p(f"Words {n}.", numbered=0) for n in range(150_000)))))
@@ -97,7 +98,7 @@ def test_a_file_that_takes_too_long_is_given_up(asked, started):
 
 
 def test_a_file_that_takes_too_much_memory_is_given_up(asked, started):
-    worker = started(Limits(memory_bytes=400 << 20))
+    worker = started(LimitsConfig(memory_mib=400))
     with pytest.raises(InputError) as caught:
         worker.read(**asked("a.docx", docx("<w:p/>" * 6_000_000)))
     assert caught.value.code == "read.too_large"
