@@ -59,6 +59,7 @@ LIBRARIES: dict[str, set[str]] = {
     "starlette": {"review"},
     "uvicorn": {"review"},
     "lingua": {"gates"},
+    "psycopg": {"readers"},
 }
 
 STAND_ALONE = "standalone_check.py"

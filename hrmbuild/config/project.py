@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from hrmbuild.config.base import Settings
+from hrmbuild.config.database import DatabaseConfig
 from hrmbuild.config.joined import CaseConfig, ExceptionConfig
 from hrmbuild.config.limits import LimitsConfig
 from hrmbuild.config.permission import PermissionConfig, ProtectedAttribute
@@ -100,6 +101,8 @@ class SourceConfig(Settings):
     path: str
     """Glob, relative to the config's folder (or to `--sources DIR`). A folder is walked."""
     kind: SourceKind
+    database: DatabaseConfig | None = None
+    """Tables of a PostgreSQL server, which `ingest` copies into the folder `path`; absent: files as they are."""
     owner: str | None = None
     """Who answers for these files; freeze wants it."""
     license: str | None = None
@@ -152,6 +155,8 @@ class SourceConfig(Settings):
             raise ValueError("`effective_until` lies before `effective_from`")
         if self.history and self.closed_book:
             raise ValueError("`history: dated` yields open-book questions only; leave `closed_book` out")
+        if self.database and (self.kind != "tables" or self.format or set(self.path) & set("*?[")):
+            raise ValueError("`database` needs `kind: tables`, a `path` that is one folder for the copies, no `format`")
         return self
 
     @field_validator("group")

@@ -7,12 +7,13 @@ instant loses nothing that was reported done, and the next run goes on where thi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from typing import Any
 
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError
 from hrmbuild.pipelines.bulk_pairs import work_unit
+from hrmbuild.pipelines.database_copies import copied_databases
 from hrmbuild.pipelines.decided import NOTHING_DECIDED, Decided, read_decided
 from hrmbuild.pipelines.gatekeeping import check_quarantine
 from hrmbuild.pipelines.identity import check_names, ingest_identity, project_templates
@@ -58,14 +59,14 @@ def ingest(
     check_quarantine(project.config.gates)
     rules = surface_rules(project)
     templates = project_templates(project)
-    found = find_files(project)
-    decided = read_decided(project)
-    plan = plan_units(project, found, templates, decided=decided)
     keeps_nothing = dry_run or preview > 0
-    opening: AbstractContextManager[Corpus] = (
-        Corpus.open_copy(project.corpus_path) if keeps_nothing else Corpus.open(project.corpus_path)
-    )
-    with opening as corpus:
+    with ExitStack() as stack:
+        copies = stack.enter_context(copied_databases(project, keeps_nothing=keeps_nothing, progress=shown))
+        found = copies.found(find_files(project))
+        decided = read_decided(project)
+        plan = plan_units(project, found, templates, decided=decided)
+        open_corpus = Corpus.open_copy if keeps_nothing else Corpus.open
+        corpus = stack.enter_context(open_corpus(project.corpus_path))
         worker = UnitWorker(project.config, templates)
         dropped, redone = _update_units(corpus, plan, worker, shown)
         _update_descriptions(corpus, plan)

@@ -27,6 +27,7 @@ _BY_SUFFIX = {
     ".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "xls", ".xlsb": "xlsb", ".ods": "ods",
     ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".sqlite": "sqlite", ".sqlite3": "sqlite", ".duckdb": "duckdb", ".parquet": "parquet", ".xml": "xml",
+    ".tablecopy": "table_copy",
     ".dmn": "dmn",
     ".yaml": "ruleset", ".yml": "ruleset",
 }  # fmt: skip

@@ -33,6 +33,7 @@ from hrmbuild.readers.result import MAX_FILE_BYTES, DatabaseOpener, Reader, Read
 from hrmbuild.readers.rtf import read_rtf
 from hrmbuild.readers.ruleset import read_ruleset
 from hrmbuild.readers.sqlite_file import read_sqlite
+from hrmbuild.readers.table_copy import read_table_copy
 from hrmbuild.readers.text import read_text
 from hrmbuild.readers.xlsx import read_ods, read_xls, read_xlsb, read_xlsx
 from hrmbuild.readers.xml_file import read_xml
@@ -55,6 +56,7 @@ READERS: Mapping[str, Reader] = {
     "ruleset": read_ruleset,
     "duckdb": read_duckdb,
     "sqlite": read_sqlite,
+    "table_copy": read_table_copy,
     "text": read_text,
     "ods": read_ods,
     "xls": read_xls,
