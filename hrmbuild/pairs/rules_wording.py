@@ -92,8 +92,10 @@ def value_words(domain: Domain, index: int, style: Style) -> str:
 
 
 def parameter_words(rules: CheckedRules, variant: Variant, name: str) -> str:
-    """A threshold as the rule text has it: plain, with the decimals that its owner wrote."""
-    return f"{variant.parameters[name]:.{decimals(Decimal(rules.ruleset.parameters[name].value))}f}"
+    """A threshold as the rule text has it: plain, with the decimals that its owner wrote, or more where its value has
+    more: a variant's 1.5 of a threshold written as 2 must not be shown as 2."""
+    value, written = variant.parameters[name], Decimal(rules.ruleset.parameters[name].value)
+    return f"{value:.{max(decimals(written), decimals(value.normalize()))}f}"
 
 
 def rule_words(rules: CheckedRules, variant: Variant, rule: Rule) -> str:

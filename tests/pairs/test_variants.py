@@ -6,8 +6,10 @@ from collections import Counter
 from decimal import Decimal
 
 import pytest
-from ruleset_support import EXAMPLES, PARKING, example_record, ruleset
+from ruleset_support import EXAMPLES, PARKING, example_record, opened, ruleset
 
+from hrmbuild.pairs.rules_checked import check_rules
+from hrmbuild.pairs.rules_wording import parameter_words
 from hrmbuild.pairs.variants import as_written, build_variants, cut_to, excerpt, threshold_sides
 from hrmbuild.records.ruleset import RuleSet
 
@@ -65,6 +67,18 @@ def test_nothing_varies_without_declared_ranges() -> None:
     rules = [{**rule, "optional": "false"} for rule in PARKING["rules"]]
     fixed = ruleset(parameters={"near": {"value": "5"}, "far": {"value": "20"}}, rules=rules)
     assert build_variants(fixed, in_force=(0, 1, 2), n=20, seed=0) == []
+
+
+def test_every_variant_shows_the_very_threshold_that_decides() -> None:
+    near = {"value": "5", "min": "2", "max": "15", "step": "0.25", "text": "distance below which no bay is given"}
+    facts = {**PARKING["facts"], "distance": {**PARKING["facts"]["distance"], "type": "decimal", "step": "0.25"}}
+    rules = ruleset(parameters={**PARKING["parameters"], "near": near}, facts=facts)
+    with opened() as connection:
+        checked = check_rules(rules, path="x.yaml", connection=connection)
+    shown = {}
+    for variant in build_variants(rules, in_force=(0, 1, 2), n=60, seed=0):
+        shown[variant.parameters["near"]] = Decimal(parameter_words(checked, variant, "near"))
+    assert len(shown) > 10 and all(value == told for value, told in shown.items())
 
 
 def test_an_excerpt_keeps_the_order_and_the_rules_that_always_hold() -> None:
