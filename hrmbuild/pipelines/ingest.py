@@ -18,6 +18,7 @@ from hrmbuild.pipelines.decided import NOTHING_DECIDED, Decided, read_decided
 from hrmbuild.pipelines.gatekeeping import check_quarantine
 from hrmbuild.pipelines.identity import check_names, ingest_identity, project_templates
 from hrmbuild.pipelines.ingest_report import IngestReport, PreviewPair
+from hrmbuild.pipelines.joined_checks import joined_answers
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.source_files import Found, find_files
 from hrmbuild.pipelines.surface_rules import protected_texts, surface_rules
@@ -86,7 +87,10 @@ def ingest(
             strict=strict,
             dry_run=keeps_nothing,
             previews=_previews(corpus, plan, sources, limit=preview) if preview else (),
-            errors=_answers_of_no(project, found, balance, sources, strict=strict),
+            errors=(
+                *_answers_of_no(project, found, balance, sources, strict=strict),
+                *joined_answers(project, found, corpus, sources),
+            ),
         )
 
 

@@ -76,7 +76,9 @@ read.not_a_document|This is no document of the format that its name says.|{_REPA
 read.not_a_file|This is no plain file.|Remove it from the sources.
 read.not_a_mail|This is no mail.|{_REPAIR}
 read.not_a_ruleset|This YAML file is no rule set.|Start it with `ruleset:`, or remove it from the sources.
+read.not_a_table_copy|This is no copy of a database's table, or it was cut or edited.|Run ingest where the database can be reached.
 read.not_a_workbook|This is no workbook.|{_REPAIR}
+read.not_allowed|The user of the settings may not read this column of the database.|Grant it, or leave it out.
 read.not_an_object|A line is no JSON object.|{_REPAIR}
 read.not_cells|These are no cells of a table.|{_REPAIR}
 read.not_dmn|The file is no DMN model.|Export it as DMN 1.3 or later, or correct its `format`.

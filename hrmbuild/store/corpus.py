@@ -203,6 +203,11 @@ class Corpus:
         ).fetchall()
         return {pair for (pair,) in rows}
 
+    def has_kind(self, kind: str, paths: Sequence[str]) -> bool:
+        """Whether any pair of this kind was made of these files and let through by the gates."""
+        query = "SELECT 1 FROM candidate WHERE kind = ? AND list_contains(?::VARCHAR[], path) LIMIT 1"
+        return bool(self._connection.execute(query, [kind, list(paths)]).fetchall())
+
     def record_freeze(self, content_root: str, max_label: str | None) -> None:
         """Remember that the settled corpus, with labels up to `max_label`, has this content root."""
         told = {"content_root": content_root, "settled": self._state("settled") or "", "max_label": max_label or ""}
