@@ -28,6 +28,10 @@ CUTS_AS_WRITTEN = 40
 """Excerpts and single rules drawn from the rule set as written; each variant has one of each."""
 
 
+MAX_TEXT_BYTES = 65_536
+"""Of a rule set's rules: four times what an instruction may hold. Tables of data declared as rules reach it."""
+
+
 @dataclass(frozen=True)
 class Drawn:
     """The scenarios that pairs are made from."""
@@ -50,6 +54,9 @@ def compile_ruleset(record: RuleSetFile, context: CompileContext) -> Iterator[Co
     if context.connection is None:
         raise ValueError("executable rules need a connection")
     rules = check_rules(record.ruleset, path=record.path, connection=context.connection, as_of=context.as_of)
+    if _n_bytes(rules.ruleset) > MAX_TEXT_BYTES:
+        yield _too_long(rules, record, context)
+        return
     drawn = draw_scenarios(rules, context, context.connection)
     broken = [scenario for scenario in drawn.whole if breaks_promise(rules.ruleset, scenario.decision)]
     if broken:
@@ -63,6 +70,23 @@ def compile_ruleset(record: RuleSetFile, context: CompileContext) -> Iterator[Co
         if pair.content_key not in seen:
             seen.add(pair.content_key)
             yield pair
+
+
+def _n_bytes(ruleset: RuleSet) -> int:
+    return sum(len(rule.text.encode()) for rule in ruleset.rules)
+
+
+def _too_long(rules: CheckedRules, record: RuleSetFile, context: CompileContext) -> Rejection:
+    """Why nothing is asked: no question shows it whole, and its variants would be computed for minutes."""
+    return Rejection(
+        stage="compile",
+        code="compile.too_long",
+        detail=f"the text of its {len(rules.ruleset.rules):,} rules has {_n_bytes(rules.ruleset):,} bytes, more than "
+        f"{MAX_TEXT_BYTES:,}: divide it, or declare it with 'kind: tables' if its rows are data and no rules",
+        path=context.source.path,
+        source_sha256=context.source.sha256,
+        locator=record.locator,
+    )
 
 
 def _kept(ruleset: RuleSet, scenarios: Sequence[Scenario]) -> list[Scenario]:

@@ -55,6 +55,8 @@ _MAGIC = (b"%PDF", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"{\\rtf", b"\x1f\x8b", b
 _MARKUP = re.compile(r"\s*<(?:\?xml|!doctype|html|!--)", re.IGNORECASE)
 _DMN = re.compile(rb"""["']https?://www\.omg\.org/spec/DMN/\d{8}/MODEL""")
 """The language of the root element of a decision model."""
+_RULES = re.compile(rb"""^(?:\xef\xbb\xbf)?(?:\{\s?)?["']?(?:ruleset|decision_table|facts)["']?[ \t]*:""", re.MULTILINE)
+"""A key that makes YAML a rule set, or one that lacks its name."""
 _FRONT_MATTER = re.compile(r"---[ \t]*\n[\w\"'-]+\s*:")
 _MAIL_HEADER = re.compile(r"(?:Received|Return-Path|Delivered-To|MIME-Version|Message-ID|X-[\w-]+):\s", re.IGNORECASE)
 
@@ -65,6 +67,8 @@ def infer_format(path: Path, head: bytes) -> str | None:
     if suffix == ".json":
         return "jsonl" if _is_json_lines(head) else "json"
     known = _BY_SUFFIX.get(suffix)
+    if known == "ruleset":
+        return "ruleset" if _RULES.search(head) else "yaml"
     if known == "xml" and _DMN.search(head):
         return "dmn"
     if known is not None:
@@ -75,6 +79,30 @@ def infer_format(path: Path, head: bytes) -> str | None:
     if suffix in _OTHER_FORMATS | _CODE or head.startswith(_MAGIC):
         return None
     return _by_content(head)
+
+
+_INSTEAD = {
+    ".doc": "save it as .docx", ".ppt": "save it as PDF", ".pptx": "save it as PDF", ".odp": "save it as PDF",
+    ".msg": "save it in Outlook as .eml", ".epub": "save it as HTML", ".ipynb": "export it as HTML or Markdown",
+    ".sql": "a script is a program: load it into SQLite or PostgreSQL and declare that", ".zip": "unpack it",
+    ".gz": "unpack it", ".bz2": "unpack it", ".xz": "unpack it", ".7z": "unpack it", ".tar": "unpack it",
+    ".arrow": "save it as Parquet", ".feather": "save it as Parquet", ".p7s": "it is a signature, no text",
+    ".xsd": "it describes other files", ".xsl": "it is a program", ".tex": "save it as PDF",
+}  # fmt: skip
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".svg"})
+
+
+def not_read(relative: str) -> str:
+    """Why a file has no reader, and what to do instead, in one sentence."""
+    suffix = _suffix(Path(relative))
+    if suffix in _PICTURES:
+        return f"a picture ({suffix}) is not read: run text recognition (OCR) and bring the result"
+    if suffix in _INSTEAD:
+        return f"{suffix} files are not read: {_INSTEAD[suffix]}"
+    if suffix in _CODE:
+        return f"source code and settings ({suffix}) are not read: if it is prose, declare 'format: text'"
+    named = f"{suffix} files are not read, and the content" if suffix in _OTHER_FORMATS else "its content"
+    return f"{named} is no text in a known form: convert it, or name its reader with 'format:'"
 
 
 def _suffix(path: Path) -> str:

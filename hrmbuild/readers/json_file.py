@@ -35,7 +35,11 @@ def read_json(file: SourceFile) -> ReadResult:
     Raises:
         InputError: `read.bad_encoding`, `read.bad_json`, `read.too_deep`, `read.too_large`, `read.no_rows`.
     """
-    value = parsed_file(file)
+    return read_value(file, parsed_file(file))
+
+
+def read_value(file: SourceFile, value: Any) -> ReadResult:
+    """What the kind of the file's source makes of its value."""
     if file.source.kind == "pairs":
         return _pairs(file, value)
     return _tables(file, value) if file.source.kind == "tables" else _document(file, value)
@@ -189,7 +193,12 @@ def with_pointers(record: Record, pointers: Sequence[str]) -> Record:
 
 def json_texts(file: SourceFile) -> dict[str | None, FlowText]:
     """The text that locators of a JSON document count in."""
-    return {None: flow_text(_flow(parsed_file(file))[0])}
+    return value_texts(parsed_file(file))
+
+
+def value_texts(value: Any) -> dict[str | None, FlowText]:
+    """The text that locators of a value's document count in."""
+    return {None: flow_text(_flow(value)[0])}
 
 
 def _flow(value: Any) -> tuple[Flow, list[str]]:

@@ -21,7 +21,7 @@ from hrmbuild.readers.docx import read_docx
 from hrmbuild.readers.duckdb_file import read_duckdb
 from hrmbuild.readers.eml import read_eml
 from hrmbuild.readers.html import read_html
-from hrmbuild.readers.inference import infer_format
+from hrmbuild.readers.inference import infer_format, not_read
 from hrmbuild.readers.json_file import read_json
 from hrmbuild.readers.jsonl import read_jsonl
 from hrmbuild.readers.markdown import read_markdown
@@ -37,6 +37,7 @@ from hrmbuild.readers.table_copy import read_table_copy
 from hrmbuild.readers.text import read_text
 from hrmbuild.readers.xlsx import read_ods, read_xls, read_xlsb, read_xlsx
 from hrmbuild.readers.xml_file import read_xml
+from hrmbuild.readers.yaml_file import read_yaml
 
 READERS: Mapping[str, Reader] = {
     "cases": read_cases,
@@ -63,12 +64,13 @@ READERS: Mapping[str, Reader] = {
     "xlsb": read_xlsb,
     "xlsx": read_xlsx,
     "xml": read_xml,
+    "yaml": read_yaml,
 }
 """Name of a format -> its reader; `format:` of a source takes these names."""
 
 ISOLATED = frozenset(
     {"dmn", "docx", "duckdb", "eml", "html", "mbox", "ods", "odt", "parquet", "pdf", "rtf", "sqlite", "xls", "xlsb",
-     "xlsx", "xml"}
+     "xlsx", "xml", "yaml"}
 )  # fmt: skip
 """Formats whose files can crash, hang or swell their parser: `worker.read_guarded` reads them in another process."""
 ISOLATED_BYTES = 1 << 20
@@ -120,7 +122,7 @@ def read(
 
 def unknown_format(relative: str, format: str | None) -> InputError:
     """The refusal of a file that no reader takes."""
-    named = f"there is no reader called {format!r}" if format else "this file has no format that is read"
+    named = f"there is no reader called {format!r}" if format else not_read(relative)
     return InputError(
         "read.unknown_format",
         named,

@@ -29,6 +29,7 @@ from hrmbuild.readers.result import SourceFile
 from hrmbuild.readers.rtf import rtf_texts
 from hrmbuild.readers.spans import SourceText
 from hrmbuild.readers.xml_file import xml_file_texts
+from hrmbuild.readers.yaml_file import yaml_texts
 from hrmbuild.records.locator import Locator
 
 _LINE_FORMATS = frozenset({"markdown", "text", "csv", "jsonl", "ruleset", "cases"})
@@ -41,6 +42,7 @@ _FLOWS: Mapping[str, Callable[[SourceFile], Mapping[str | None, FlowText]]] = {
     "rtf": rtf_texts,
     "json": json_texts,
     "xml": xml_file_texts,
+    "yaml": yaml_texts,
 }
 """Formats without lines of their own: their modules make the text that locators count in."""
 

@@ -14,7 +14,7 @@ from ruleset_support import PARKING, context_of, example_record, opened, record_
 from hrmbuild.errors import InputError
 from hrmbuild.pairs.registry import compile_record
 from hrmbuild.pairs.splits import assign
-from hrmbuild.records.pair import CompiledPair
+from hrmbuild.records.pair import CompiledPair, Rejection
 
 SMALL: dict[str, Any] = {"scenarios": 120, "variants": 20, "variant_scenarios": 10, "absent_fraction": 0.3}
 
@@ -182,3 +182,13 @@ def test_a_text_with_braces_in_a_case_is_never_a_place() -> None:
     facts = {**PARKING["facts"], "role": {"type": "choice", "text": "role", "values": ["{near}", "guest"]}}
     pairs = pairs_of(record_of(ruleset(facts=facts)))
     assert any("permit, {near}" in pair.response for pair in pairs)
+
+
+def test_a_table_of_data_that_was_declared_as_rules_is_refused_before_minutes_of_computing() -> None:
+    rules = [{"id": f"R{n}", "when": f"distance > {n % 40}", "then": "give", "text": "words " * 150, "because": "so"}
+             for n in range(80)]  # fmt: skip
+    record = record_of(ruleset(rules=rules))
+    with opened() as connection:
+        [rejection] = compile_record(record, context_of(record, connection, seed=0, **SMALL))
+    assert isinstance(rejection, Rejection)
+    assert rejection.code == "compile.too_long" and "'kind: tables'" in rejection.detail

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from hrmbuild import readers
 from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import sha256_hex
@@ -146,3 +147,24 @@ def test_answers_of_annual_reports_are_recomputed(shared_data, read_file):
         result = read_file(path.name, path.read_bytes(), kind="pairs")
         counts.append((len(result.records), [skip.code for skip in result.skips]))
     assert counts == [(869, ["read.derivation_disagrees"]), (384, [])]  # the one mixes millions and thousands
+
+
+def test_yaml_without_rules_is_read_as_the_same_json_is(tmp_path):
+    value = {"title": "Access to the store", "parts": [{"id": "a", "prose": "A key is handed out by the guard."}]}
+    (tmp_path / "a.json").write_text(json.dumps(value))
+    (tmp_path / "a.yaml").write_text(
+        "title: Access to the store\nparts:\n  - id: a\n    prose: A key is handed out by the guard.\n"
+    )
+    read = {}
+    for name in ("a.json", "a.yaml"):
+        data = (tmp_path / name).read_bytes()
+        source = SourceConfig(path="x", kind="rules")
+        format = readers.choose_format(tmp_path / name, data, source)
+        result = readers.read(tmp_path / name, relative=name, sha256=sha256_hex(data), source=source, format=format)
+        [document] = result.records
+        for block in document.blocks:
+            assert readers.resolve(tmp_path / name, block.locator, format=format) == block.text
+        read[format] = [(block.text, block.locator) for block in document.blocks]
+    assert read["json"] == read["yaml"] and ("A key is handed out by the guard.", "/parts/0/prose") in [
+        (text, place.pointer) for text, place in read["yaml"]
+    ]

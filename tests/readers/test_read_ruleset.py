@@ -70,8 +70,9 @@ def test_all_problems_are_told_at_once(read_file):
     assert caught.value.exit_status == 3
 
 
-@pytest.mark.parametrize("content", ["", "- a\n- b\n", "just words\n", "name: x\n"])
+@pytest.mark.parametrize("content", ["", "- a\n- b\n", "7\n"])
 def test_other_yaml_is_no_rule_set(read_file, content):
-    with pytest.raises(InputError) as caught:
-        read_file("other.yml", content)
-    assert caught.value.code == "read.not_a_ruleset"
+    for format, code in ((None, "read.no_text"), ("ruleset", "read.not_a_ruleset")):
+        with pytest.raises(InputError) as caught:
+            read_file("other.yml", content, format=format)
+        assert caught.value.code == code
