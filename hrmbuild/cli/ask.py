@@ -11,7 +11,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from hrmbuild.cli.options import ConfigOption, WorkOption, project_of
-from hrmbuild.cli.output import JsonFlag, emit, print_json
+from hrmbuild.cli.output import JsonFlag, emit, print_json, visible
 from hrmbuild.errors import UsageError
 
 BAD_LINES_STATUS = 3
@@ -67,8 +67,9 @@ def ask(
     from hrmbuild.pipelines.ask import ask as run
 
     sampling = sampling_settings(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    settings = AskSettings(condition, max_tokens, sampling, role, corpus)
     folder, question = _package_and_question(words or [], jsonl=jsonl, config=config, work=work)
+    withdrawn = _withdrawn(folder, config, work)
+    settings = AskSettings(condition, max_tokens, sampling, role, corpus, withdrawn)
     if jsonl:
         n_errors = sum(
             _print_line(one.as_dict()) for one in ask_lines(folder, _stdin(), settings=settings, batch_size=batch)
@@ -77,6 +78,19 @@ def ask(
     tell = _teller(stream, as_json=as_json)
     report = run(folder, _stdin().read() if question == "-" else question, settings=settings, tell=tell)
     emit(report, ["" if tell else report.response, *_source_lines(report.sources)], as_json=as_json)
+
+
+def _withdrawn(package: Path, config: Path | None, work: Path | None) -> tuple[str, ...]:
+    """The withdrawn sources behind a package, said on stderr; nothing where no project is at hand."""
+    from hrmbuild.config.loading import find_config
+    from hrmbuild.pipelines.withdrawn_material import SAID, withdrawn_of_package
+
+    if config is None and work is None and find_config(Path.cwd()) is None:
+        return ()
+    paths = tuple(withdrawn_of_package(project_of(config, None, work), package))
+    if paths:
+        print(f"{SAID}: {visible(', '.join(paths))}", file=sys.stderr)
+    return paths
 
 
 def _source_lines(sources: Sequence[dict[str, Any]]) -> list[str]:

@@ -30,6 +30,7 @@ from hrmbuild.cli import (
     rules,
     serve,
     status,
+    withdraw,
 )
 from hrmbuild.cli.output import print_json, write_every_letter
 from hrmbuild.errors import HrmbuildError, UsageError
@@ -49,6 +50,7 @@ project.register(app)
 corpus.register(app)
 audit.register(app)
 decisions.register(app)
+withdraw.register(app)
 keys.register(app)
 model.register(app)
 ask.register(app)

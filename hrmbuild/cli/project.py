@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hrmbuild.cli.options import ConfigOption, SourcesOption, WorkOption, project_of
-from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit, table
+from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit, table, visible
 
 
 def register(app: typer.Typer) -> None:
@@ -68,6 +68,10 @@ def show_stages(*, as_json: bool) -> None:
         emit(NO_PROJECT, ["no project here. Start one with an example company: hrmbuild init DIR --demo"],
              as_json=as_json)  # fmt: skip
         return
-    report = project_stages(project_of(None, None, None))
+    from hrmbuild.pipelines.withdrawn_material import withdrawn_now
+
+    project = project_of(None, None, None)
+    report, gone = project_stages(project), withdrawn_now(project)
     lines = [*table(["stage", "state", "detail"], [(s.name, s.state, s.detail) for s in report.stages])]
+    lines += [f"withdrawn: the current manifest holds {visible(one)}" for one in gone]
     emit(report, [*lines, "", f"next: {report.next_command}"], as_json=as_json)

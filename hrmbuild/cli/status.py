@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hrmbuild.cli.options import ConfigOption, WorkOption, project_of
-from hrmbuild.cli.output import JsonFlag, emit, table
+from hrmbuild.cli.output import JsonFlag, emit, table, visible
 from hrmbuild.cli.render import here
 from hrmbuild.cli.render_review import review_facts
 from hrmbuild.pipelines.progress import duration
@@ -64,7 +64,8 @@ def status_lines(report: StatusReport) -> list[str]:
 def _corpus_lines(report: StatusReport) -> list[str]:
     """What was decided about the corpus behind it all, pair by pair and as a whole."""
     reviewed = review_facts(report.manifest) if report.manifest is not None else []
-    return [*_approval_lines(report), *([""] if reviewed else []), *reviewed]
+    gone = [f"withdrawn     {visible(one)} stands in the current manifest" for one in report.withdrawn]
+    return [*_approval_lines(report), *([""] if reviewed else []), *reviewed, *gone]
 
 
 def _approval_lines(report: StatusReport) -> list[str]:

@@ -50,10 +50,14 @@ class AskReport:
     """The model closed its answer; False: a limit did."""
     sources: tuple[dict[str, Any], ...] = ()
     """Passages that were shown with the question, best first; none without a corpus."""
+    withdrawn: tuple[str, ...] = ()
+    """Withdrawn sources that the model was built on, as far as the project at hand knows."""
 
     def as_dict(self) -> dict[str, Any]:
         """The keys of `ask --json`."""
-        return {**vars(self), "sources": list(self.sources), "seconds": round(self.seconds, 4)}
+        known = {name: value for name, value in vars(self).items() if name != "withdrawn"}
+        told = {"withdrawn": list(self.withdrawn)} if self.withdrawn else {}
+        return {**known, "sources": list(self.sources), "seconds": round(self.seconds, 4), **told}
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,8 @@ class AskSettings:
     """Who asks; None: the package's default role, where it has one."""
     corpus: Path | None = None
     """Passages of this corpus are shown with the question, as far as the role may read them."""
+    withdrawn: tuple[str, ...] = ()
+    """Withdrawn sources that the model was built on: each answer says so."""
 
     def choose(self, prompts: Sequence[Prompt]) -> Choose:
         """How tokens are chosen; draws hang on a prompt's text, so that it is answered alike alone and in a file."""
@@ -242,6 +248,14 @@ def _answers(
     answers = generate(loaded.model, loaded.tokenizer, prompts, limits=limits, choose=choose, on_token=on_token)
     seconds = time.monotonic() - started_at_s
     return [
-        AskReport(one.text, len(one.token_ids) + one.ended, one.n_prompt_tokens, seconds, one.ended, shown.sources)
+        AskReport(
+            one.text,
+            len(one.token_ids) + one.ended,
+            one.n_prompt_tokens,
+            seconds,
+            one.ended,
+            shown.sources,
+            settings.withdrawn,
+        )
         for one, shown in zip(answers, asked, strict=True)
     ]

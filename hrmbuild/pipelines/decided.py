@@ -26,6 +26,8 @@ from hrmbuild.records.decision import UNAUTHENTICATED, EditedTexts
 from hrmbuild.records.pair import CompiledPair, pair_id
 
 WITHDRAWN, REJECTED_SOURCE = "withdrawn", "source.rejected"
+SKETCH_FACT = "sketch"
+"""Fact of a withdrawal: fingerprints of the text (`audit.shingles`), so that near copies are known."""
 REVIEW_REJECTED, REVIEW_EDITED = "review.rejected", "review.edited"
 SOURCES_FACT = "sources"
 """Fact of an edit: the SHA-256 of the sources of the pair's occurrences, separated by blanks."""
@@ -107,6 +109,10 @@ class Decided:
     edits: Mapping[str, Edit] = field(default_factory=dict)
     kept_out: Mapping[str, Ruling] = field(default_factory=dict)
     """SHA-256 of a withdrawn or rejected source -> code and reason."""
+    sketches: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of a withdrawn source -> fingerprints of its text."""
+    copies: Mapping[str, Ruling] = field(default_factory=dict)
+    """The same of near copies, which follow from files and sketches (`near_copies`); they are in no digest."""
     accepted: frozenset[str] = frozenset()
     """Pair ids that a review accepted: they change no pair and are counted."""
 
@@ -126,7 +132,7 @@ class Decided:
             released=frozenset(digest for digest, source in self.released.items() if source in wanted),
             confirmed=frozenset(digest for digest, source in self.confirmed.items() if source in wanted),
             edits={one: edit for one, edit in self.edits.items() if not wanted.isdisjoint(edit.sources)},
-            kept_out={sha256: told for sha256, told in self.kept_out.items() if sha256 in wanted},
+            kept_out={one: told for one, told in {**self.copies, **self.kept_out}.items() if one in wanted},
         )
 
     def entry(self, *, sources: Iterable[str], pairs: Container[str]) -> dict[str, Any]:
@@ -147,7 +153,7 @@ class Decided:
         found += [
             ["review_edit", one, edit.instruction, edit.response, edit.answer] for one, edit in unit.edits.items()
         ]
-        found += [[code, sha256] for sha256, (code, _) in unit.kept_out.items()]
+        found += [[code, sha256] for sha256, (code, _) in unit.kept_out.items() if sha256 in self.kept_out]
         found += [
             ["review_reject", one] for one, code in self.refused.items() if code == REVIEW_REJECTED and one in pairs
         ]
@@ -206,6 +212,7 @@ def decided(recorded: Sequence[Recorded], edits: Mapping[str, EditedTexts]) -> D
     released: dict[str, str] = {}
     confirmed: dict[str, str] = {}
     withdrawn: dict[str, Ruling] = {}
+    sketches: dict[str, str] = {}
     rejected: dict[str, Ruling] = {}
     for one in recorded:
         action, subject, facts = one.decision.action, one.decision.subject, one.decision.facts
@@ -219,6 +226,7 @@ def decided(recorded: Sequence[Recorded], edits: Mapping[str, EditedTexts]) -> D
                 released.pop(subject.sha256, None)
             case "source", "withdraw":
                 withdrawn[subject.sha256] = (WITHDRAWN, told)
+                sketches[subject.sha256] = facts.get(SKETCH_FACT) or sketches.get(subject.sha256, "")
             case "source", "release":
                 withdrawn.pop(subject.sha256, None)
             case "source", "reject":
@@ -229,7 +237,10 @@ def decided(recorded: Sequence[Recorded], edits: Mapping[str, EditedTexts]) -> D
                 pass
     reviews = {pair: _prevailing(of_pair) for pair, of_pair in standing_reviews(recorded).items()}
     kept_out = {**rejected, **withdrawn}
-    return replace(_reviewed(reviews, edits), released=released, confirmed=confirmed, kept_out=kept_out)
+    sketches = {one: told for one, told in sketches.items() if one in withdrawn and told}
+    return replace(
+        _reviewed(reviews, edits), released=released, confirmed=confirmed, kept_out=kept_out, sketches=sketches
+    )
 
 
 def _prevailing(reviews: Mapping[str, Recorded]) -> Recorded:

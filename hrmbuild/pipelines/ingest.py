@@ -19,6 +19,7 @@ from hrmbuild.pipelines.gatekeeping import check_quarantine
 from hrmbuild.pipelines.identity import check_names, ingest_identity, project_templates
 from hrmbuild.pipelines.ingest_report import IngestReport, PreviewPair
 from hrmbuild.pipelines.joined_checks import joined_answers
+from hrmbuild.pipelines.near_copies import with_near_copies
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.source_files import Found, find_files
 from hrmbuild.pipelines.surface_rules import protected_texts, surface_rules
@@ -64,7 +65,7 @@ def ingest(
     with ExitStack() as stack:
         copies = stack.enter_context(copied_databases(project, keeps_nothing=keeps_nothing, progress=shown))
         found = copies.found(find_files(project))
-        decided = read_decided(project)
+        decided = with_near_copies(project, found, read_decided(project))
         plan = plan_units(project, found, templates, decided=decided)
         open_corpus = Corpus.open_copy if keeps_nothing else Corpus.open
         corpus = stack.enter_context(open_corpus(project.corpus_path))

@@ -23,6 +23,7 @@ from hrmbuild.pipelines.decided import read_decided
 from hrmbuild.pipelines.freeze import is_frozen_as
 from hrmbuild.pipelines.identity import ingest_identity, project_templates
 from hrmbuild.pipelines.manifests import current_manifest
+from hrmbuild.pipelines.near_copies import with_near_copies
 from hrmbuild.pipelines.package import default_folder
 from hrmbuild.pipelines.source_files import Found, find_files
 from hrmbuild.pipelines.surface_rules import surface_rules
@@ -91,7 +92,7 @@ def ingest_stage(project: Project) -> Stage:
     """Whether the corpus holds exactly what its sources, settings and templates give."""
     templates = project_templates(project)
     found = find_files(project)
-    plan = plan_units(project, found, templates, decided=read_decided(project))
+    plan = plan_units(project, found, templates, decided=with_near_copies(project, found, read_decided(project)))
     if not project.corpus_path.is_file():
         return Stage("ingest", "missing", f"{_files(found.files)} to read" if found.files else "no source found")
     with Corpus.open(project.corpus_path, read_only=True) as corpus:

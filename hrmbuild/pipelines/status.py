@@ -18,6 +18,7 @@ from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError
 from hrmbuild.pipelines.approvals import Approval, manifest_approval
 from hrmbuild.pipelines.manifests import current_manifest
+from hrmbuild.pipelines.withdrawn_material import withdrawn_now
 from hrmbuild.records.manifest import Manifest
 from hrmbuild.records.run import DevScore, RunRecord
 from hrmbuild.training.events import Chronicle, now_utc, read_events
@@ -77,6 +78,8 @@ class StatusReport:
     """How the current manifest stands, where somebody must approve it or decided about it."""
     manifest: Manifest | None = None
     """The current one, where somebody reviewed its pairs."""
+    withdrawn: tuple[str, ...] = ()
+    """Withdrawn sources that the current manifest holds."""
 
     def as_dict(self) -> dict[str, Any]:
         """The keys of `status --json`; a project without a run has the state `not_started`."""
@@ -85,7 +88,7 @@ class StatusReport:
         approval = None if self.approval is None else self.approval.as_dict()
         reviewed = None if self.manifest is None or self.manifest.review is None else self.manifest.review.canonical()
         known = {"run": found.run or None, "others": brief, "approval": approval, "review": reviewed}
-        return found.as_dict() | known
+        return found.as_dict() | known | ({"withdrawn": list(self.withdrawn)} if self.withdrawn else {})
 
 
 def status(project: Project | None, *, run: Path | None = None) -> StatusReport:
@@ -104,7 +107,8 @@ def status(project: Project | None, *, run: Path | None = None) -> StatusReport:
     states = [run_status(folder, brief=number > 0) for number, folder in enumerate(folders)]
     approval = None if project is None else _approval(project)
     manifest = None if project is None else _reviewed(project)
-    return StatusReport(states[0] if states else None, tuple(states[1:]), approval, manifest)
+    gone = () if project is None else tuple(withdrawn_now(project))
+    return StatusReport(states[0] if states else None, tuple(states[1:]), approval, manifest, gone)
 
 
 def _reviewed(project: Project) -> Manifest | None:

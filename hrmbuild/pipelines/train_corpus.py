@@ -20,6 +20,7 @@ from hrmbuild.pipelines.corpus_checks import compare_with_corpus
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.manifests import current_manifest
 from hrmbuild.pipelines.progress import Progress
+from hrmbuild.pipelines.withdrawn_material import refuse_withdrawn
 from hrmbuild.records.manifest import Manifest
 from hrmbuild.records.pair import SPLITS, Split
 from hrmbuild.records.token_files import TokenFiles
@@ -41,6 +42,7 @@ def frozen_corpus(project: Project, *, manifest: Path | None, corpus: Path | Non
     """The given manifest, else the current one, else a new one; checked.
 
     Raises:
+        AnswerIsNoError: `withdrawn.manifest`.
         InputError: `manifest.*`, `evidence.altered`, `train.corpus_mismatch`, or what freezing raises.
     """
     folder = manifest_folder(manifest) if manifest else current_manifest(project)
@@ -50,6 +52,7 @@ def frozen_corpus(project: Project, *, manifest: Path | None, corpus: Path | Non
         progress.message(f"no manifest yet: froze the corpus into {folder}")
     frozen = read_manifest(folder)
     progress.message(f"manifest {folder.name}, content root {frozen.content_root}")
+    refuse_withdrawn(project, folder, frozen)
     _check_evidence(folder, frozen)
     beside = corpus or (project.corpus_path if project.corpus_path.is_file() else None)
     if beside is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hrmbuild.audit.checks import Check, VerifyReport
 from hrmbuild.audit.log import LOG_NAME, read_log
-from hrmbuild.audit.manifest import SIGNATURE_NAME
+from hrmbuild.audit.manifest import MANIFEST_NAME, SIGNATURE_NAME
 from hrmbuild.audit.manifest_signature import log_check
 from hrmbuild.audit.trust import TRUST_NAME, Trust, read_trust
 from hrmbuild.config.loading import Project
@@ -31,6 +31,7 @@ from hrmbuild.pipelines.remake_checks import Remake
 from hrmbuild.pipelines.run_batches import check_batches
 from hrmbuild.pipelines.verify_manifest import verify_manifest
 from hrmbuild.pipelines.verify_run import verify_run_folder
+from hrmbuild.pipelines.withdrawn_material import withdrawn_check
 from hrmbuild.records.package import PackageManifest
 from hrmbuild.training.run_folder import RunFolder
 
@@ -76,7 +77,8 @@ def verify(
     if kind == "manifest":
         report = verify_manifest(folder, corpus=chain.corpus, sources=chain.sources, deep=chain.deep, trust=judge,
                                  log=chain.log_of(folder), progress=progress)  # fmt: skip
-        return replace(report, path=str(path))
+        about = withdrawn_check(project, hash_file(folder / MANIFEST_NAME))
+        return replace(report, path=str(path), checks=(*report.checks, *about))
     if kind == "run":
         return VerifyReport("run", str(path), (*verify_run_folder(folder), *chain.of_run(folder)))
     return VerifyReport("package", str(path), (*verify_package(folder, trust=judge), *chain.of_package(folder)))
@@ -173,6 +175,7 @@ class _Chain:
 
     def of_corpus(self, manifest_sha256: str) -> Iterator[Check]:
         """Every check of the manifest with this hash, under `corpus:`."""
+        yield from withdrawn_check(self._project, manifest_sha256)
         found = find_frozen(self._project, manifest_sha256) if self._project is not None else None
         if found is None:
             yield Check("chain", True, f"manifest {manifest_sha256[:12]}… is not at hand: not followed to the sources")

@@ -24,6 +24,7 @@ from hrmbuild.store.balance import Balance, read_balance
 from hrmbuild.store.choosing import choose_ids
 from hrmbuild.store.connection import corpus_connection, memory_copy
 from hrmbuild.store.leaves import ComparedLeaves, compare_leaves
+from hrmbuild.store.made_of import Supported, read_made_of
 from hrmbuild.store.migrations import check_schema, migrate
 from hrmbuild.store.reading import Refused, StoredRejection, StoredSkip, StoredSource
 from hrmbuild.store.rulings import Rulings
@@ -244,6 +245,10 @@ class Corpus:
     def pairs(self, split: Split | None = None) -> Iterator[Pair]:
         """The kept pairs of a split (of all when None), ordered by id."""
         return reading.read_pairs(self._connection, split)
+
+    def made_of(self, sha256: str) -> list[Supported]:
+        """The kept pairs that a source supports, by id, with the other files that support them."""
+        return read_made_of(self._connection, sha256)
 
     def n_pairs(self) -> int:
         """Number of kept pairs."""

@@ -17,6 +17,7 @@ _CODE = re.compile(r"[\"'`]((?:read|compile|gate|corpus|permission|validity)\.[a
 _BUILT = {
     "gate.empty_instruction", "gate.empty_response", "gate.instruction_too_long", "gate.response_too_long",
     "review.edited", "review.rejected", "source.rejected", "withdrawn",
+    "withdrawn.near_copy",
 }  # fmt: skip
 _NO_REASON = {"corpus.duckdb"}
 

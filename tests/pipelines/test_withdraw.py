@@ -1,0 +1,179 @@
+"""Withdrawal: what it lists, what it keeps out, who says it, and that an incremental ingest ends as a fresh one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from packaged_project import Packaged
+
+from hrmbuild.audit.shingles import NEAR_COPY, hashes_of, share, shingles, sketch
+from hrmbuild.config.loading import Project, load_project
+from hrmbuild.errors import AnswerIsNoError, UsageError
+from hrmbuild.pipelines.decide import Stated
+from hrmbuild.pipelines.freeze import freeze
+from hrmbuild.pipelines.ingest import ingest
+from hrmbuild.pipelines.progress import SilentProgress
+from hrmbuild.pipelines.stages import ingest_stage
+from hrmbuild.pipelines.train_corpus import frozen_corpus
+from hrmbuild.pipelines.verify import verify
+from hrmbuild.pipelines.withdraw import WithdrawReport, withdraw
+from hrmbuild.pipelines.withdrawn_material import withdrawn_of_package
+from hrmbuild.store.corpus import Corpus
+
+MEMO = "memos/lamp.md"
+MARKED = "The lamp of the north pier is lit from October to March by the keeper on duty"
+BOTH = "The keeper notes every ship that passes the pier at night in the grey book"
+TEXT = f"""\
+# Lamp of the pier
+
+From: Ida Brandt
+Date: 2025-03-04
+Subject: Lamp of the pier
+
+Decision: {MARKED}.
+
+Decision: {BOTH}.
+
+The oil is bought in April, stored in the lower cellar behind the second door, and counted on the first Monday of
+each month by two persons who sign the sheet that hangs there since the audit of last year.
+"""
+SETTINGS = """\
+name: pier
+sources:
+  - {path: memos, kind: memos, owner: a@pier.example, license: internal, label: internal}
+  - {path: pairs, kind: pairs, owner: a@pier.example, license: internal, label: internal}
+  - {path: more, kind: pairs, owner: a@pier.example, license: internal, label: internal}
+"""
+
+
+def _pair(question: str, answer: str) -> str:
+    return json.dumps({"instruction": question, "response": answer}) + "\n"
+
+
+SHARED = _pair("What does the keeper note at night?", f"{BOTH}.")
+
+
+def pier(folder: Path) -> Project:
+    """A memo, pairs that two files support, and pairs of their own."""
+    for name in ("memos", "pairs", "more"):
+        (folder / name).mkdir(parents=True)
+    (folder / MEMO).write_text(TEXT, encoding="utf-8")
+    own = "".join(_pair(f"What is {n} plus {n}?", f"{n + n}") for n in range(30))
+    lamp = "".join(_pair(f"When is lamp {n} lit?", f"{MARKED}, says rule {n}.") for n in range(5))
+    (folder / "pairs/a.jsonl").write_text(SHARED + lamp, encoding="utf-8")
+    (folder / "more/b.jsonl").write_text(SHARED + own, encoding="utf-8")
+    (folder / "hrmbuild.yaml").write_text(SETTINGS, encoding="utf-8")
+    return load_project(folder / "hrmbuild.yaml", sources=None, work=None)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    found = pier(tmp_path / "pier")
+    ingest(found)
+    return found
+
+
+def _withdraw(project: Project, name: str, *, yes: bool = True) -> WithdrawReport:
+    return withdraw(project, name, Stated("the owner asked for it"), yes=yes)
+
+
+def _rows(project: Project) -> dict[str, str]:
+    """Id -> all texts of a kept pair, as a reader without our tables would search them."""
+    with Corpus.open(project.corpus_path, read_only=True) as corpus:
+        return {one.id: one.model_dump_json() for one in corpus.pairs()}
+
+
+def test_it_lists_exactly_what_a_full_text_search_finds_and_a_dry_run_changes_nothing(project: Project) -> None:
+    before = (project.work / "log.jsonl").exists()
+    report = _withdraw(project, "pairs/a.jsonl", yes=False)
+    found = {one for one, text in _rows(project).items() if "says rule" in text}
+    assert len(found) == 5
+    assert set(report.pairs) == found
+    (kept,) = report.kept_by_others
+    assert kept.others == ("more/b.jsonl",)
+    assert BOTH in _rows(project)[kept.pair]
+    assert not report.recorded
+    assert (project.work / "log.jsonl").exists() == before
+    assert not (project.work / "decisions.jsonl").exists()
+
+
+def test_the_next_ingest_keeps_file_and_near_copy_out_and_ends_as_a_fresh_one(project: Project) -> None:
+    listed = set(_withdraw(project, MEMO).pairs)
+    copy = project.folder / "memos/copied.txt"
+    copy.write_text("Fwd: see below.\n\n" + TEXT.replace("oil", "gas"), encoding="utf-8")
+    assert ingest_stage(project).state == "stale"
+    report = ingest(project)
+    states = {one.source.path: (one.status, (one.reason or "").partition(":")[0]) for one in report.sources}
+    assert states[MEMO] == ("quarantined", "withdrawn")
+    assert states["memos/copied.txt"] == ("quarantined", "withdrawn.near_copy")
+    assert ingest_stage(project).state == "fresh"
+    rows = _rows(project)
+    assert listed
+    assert listed.isdisjoint(rows)
+    project.corpus_path.unlink()
+    ingest(project)
+    assert _rows(project) == rows
+
+
+def test_pairs_that_another_source_supports_stay(project: Project) -> None:
+    (kept,) = _withdraw(project, "pairs/a.jsonl").kept_by_others
+    ingest(project)
+    assert kept.pair in _rows(project)
+    assert not any("says rule" in text for text in _rows(project).values())
+
+
+def test_an_unknown_source_and_a_missing_reason_are_told(project: Project) -> None:
+    with pytest.raises(UsageError, match="no source is named"):
+        _withdraw(project, "memos/none.md")
+    with pytest.raises(UsageError, match="without a reason"):
+        withdraw(project, MEMO, Stated(" "))
+
+
+def test_train_refuses_and_verify_says_it(project: Project) -> None:
+    folder = freeze(project).folder
+    report = _withdraw(project, MEMO)
+    assert [one["folder"] for one in report.manifests] == [folder.name]
+    with pytest.raises(AnswerIsNoError) as refused:
+        frozen_corpus(project, manifest=None, corpus=None, progress=SilentProgress())
+    assert refused.value.code == "withdrawn.manifest"
+    said = [check.detail for check in verify(folder, project=project).checks if check.name == "withdrawn material"]
+    assert said == [f"built on withdrawn material: {MEMO}"]
+    ingest(project)
+    newer = freeze(project).folder
+    assert newer != folder
+    assert frozen_corpus(project, manifest=None, corpus=None, progress=SilentProgress()).folder == newer
+    assert verify(newer, project=project).ok
+
+
+@pytest.mark.slow
+def test_runs_and_packages_are_named_and_verify_says_it_of_each(packaged: Packaged) -> None:
+    project = packaged.project
+    with Corpus.open(project.corpus_path, read_only=True) as corpus:
+        path = corpus.sources()[0].source.path
+    report = _withdraw(project, path)
+    assert report.runs
+    assert report.packages
+    assert report.costs.runs == len(report.runs)
+    package = project.packages_folder / report.packages[0]
+    assert withdrawn_of_package(project, package) == [path]
+    for folder in (package, project.runs_folder / report.runs[0]):
+        assert [one.detail for one in verify(folder, project=project).checks if one.name == "withdrawn material"]
+
+
+def test_a_sketch_knows_copies_and_holds_no_words() -> None:
+    told = sketch(TEXT)
+    assert set(told) <= set("0123456789abcdef")
+    assert share(hashes_of(told), shingles(TEXT.upper())) == 1.0
+    assert share(hashes_of(told), shingles(TEXT.replace("oil", "gas"))) >= NEAR_COPY
+    assert share(hashes_of(told), shingles("another text " * 30)) == 0.0
+    assert share(hashes_of(sketch("")), shingles(TEXT)) == 0.0
+
+
+def test_a_removed_file_is_kept_out_by_bytes_alone_and_that_is_said(project: Project, tmp_path: Path) -> None:
+    shutil.move(project.folder / MEMO, tmp_path / "away.md")
+    report = _withdraw(project, MEMO)
+    assert not report.near_copies
+    assert "same bytes" in report.notes[0]
