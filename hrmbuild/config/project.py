@@ -135,8 +135,8 @@ class SourceConfig(Settings):
     persons: Literal["role", "keep", "drop"] = "role"
     """What becomes of names in memo headers."""
     columns: dict[str, str] = {}
-    """Table columns declared: name -> `key`, `ignore`, `label`, `personal`, `text`, `number`, `date` or a unit as
-    `number:EUR`."""
+    """Table columns declared: name -> `key`, `ignore`, `label`, `personal`, `protected` (no question by it; so are those
+    that `gates.protected` names), `text`, `number`, `date` or a unit as `number:EUR`."""
     references: dict[str, str] = {}
     """Foreign keys declared: `orders.customer_id` -> `customers.id`; others are inferred, and shown."""
     case: CaseConfig | None = None

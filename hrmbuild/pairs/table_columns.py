@@ -20,13 +20,16 @@ from hrmbuild.errors import ConfigError
 from hrmbuild.pairs.table_names import sql_name
 from hrmbuild.records.document import Column, Table
 
-Role = Literal["key", "foreign_key", "number", "date", "category", "text", "personal", "label", "ignore"]
+Role = Literal[
+    "key", "foreign_key", "number", "date", "category", "text", "personal", "protected", "label", "ignore"
+]  # fmt: skip
+"""Nothing is asked about, by or beside a personal, protected, label or ignored column."""
 Value = Decimal | dt.date | str | None
 
 MAX_CATEGORIES = 12
 """More distinct values than this are names, not categories."""
 _DECLARED_ROLES: dict[str, Role] = {
-    role: role for role in ("key", "ignore", "label", "personal", "text", "number", "date", "category")
+    role: role for role in ("key", "ignore", "label", "personal", "protected", "text", "number", "date", "category")
 }
 _KEY_NAME = re.compile(r"(?:^|_)(?:id|key|code|no|nr|number|uuid|sku)$|(?-i:(?<=[a-z])I[Dd])$|^id$", re.I)
 _PERSONAL_NAME = re.compile(

@@ -35,6 +35,8 @@ needed everywhere."""
 _VIEW_BYTES = INSTRUCTION_BYTES - 260
 """Room for the shown rows beside question and title."""
 _MOST_ANSWERS = 10
+_MOST_ROUNDS = 100
+"""Of kinds in which the same ambiguous questions come again: a table of few rows has no others."""
 CHECKED_EACH = 50
 """One in so many *read* questions, drawn, runs its SQL while it is compiled: to plan a statement costs a hundred times
 what its answer does. Tests run all of them."""
@@ -71,8 +73,10 @@ def _read(
     kinds = [kind for kind in KINDS if all(_of_role(columns, role) for role in kind.needs) and _possible(kind, columns)]
     seen: set[tuple[str, ...]] = set()
     reader = _Reader(record, columns, context)
-    n_made = turn = last = 0
+    n_made = turn = last = new = 0
     while kinds and record.n_rows >= 3 and n_made < n_pairs and turn - last <= 2 * len(kinds):
+        if turn - new > _MOST_ROUNDS * len(kinds):
+            break
         kind = kinds[turn % len(kinds)]
         turn += 1
         draft = reader.draft(kind, turn)
@@ -82,9 +86,11 @@ def _read(
         if isinstance(draft, Rejection):
             if (draft.text or "",) not in seen:
                 seen.add((draft.text or "",))
+                new = turn
                 yield draft
             continue
         seen.add(draft.content)
+        new = turn
         for compiled in draft_pairs(draft, context):
             n_made += isinstance(compiled, CompiledPair)
             yield compiled

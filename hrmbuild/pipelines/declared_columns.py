@@ -1,6 +1,7 @@
 """Columns that an entry of `tables` declares must stand in its tables: a misspelt `personal` would be asked about.
 
-Owns that comparison. It must not look at cells.
+Owns that comparison, and which columns are protected: those that the entry declares so and those that the gate
+`protected` names. It must not look at cells.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 
+from hrmbuild.config.project import GatesConfig, SourceConfig
 from hrmbuild.errors import ConfigError, raise_all
+from hrmbuild.gates.protected import is_allowed, protected_names
 from hrmbuild.pipelines.units import Unit
 from hrmbuild.records.document import Table
 
@@ -29,6 +32,34 @@ def check_declared_columns(unit: Unit, tables: Iterable[Table]) -> None:
         for name, known in _declared(unit, qualified, qualified | plain, columns)
         if name not in known
     ])  # fmt: skip
+
+
+def without_protected(settings: SourceConfig, tables: Iterable[Table], gates: GatesConfig) -> SourceConfig:
+    """The settings under which no question of a table is by a column that the gate would refuse."""
+    found = {
+        f"{table.name}.{name}": "protected"
+        for table in tables
+        for name in protected_names((column.name for column in table.columns), gates)
+    }
+    return settings.model_copy(update={"columns": {**settings.columns, **found}}) if found else settings
+
+
+def check_protected_facts(unit: Unit, gates: GatesConfig) -> None:
+    """No row becomes a case by a protected column, unless somebody allowed it.
+
+    Raises:
+        ConfigError: `config.protected_fact`.
+    """
+    if unit.settings.case is None:
+        return
+    columns = sorted(set(unit.settings.case.facts.values()))
+    own = {name.rpartition(".")[2] for name, role in unit.settings.columns.items() if role == "protected"}
+    refused = {*protected_names(columns, gates), *(name for name in columns if name in own)}
+    named = sorted(name for name in refused if not is_allowed(name, gates))
+    if named:
+        raise ConfigError("config.protected_fact", f"`case` decides by {', '.join(named)}, which is protected",
+                          where=unit.declared_by, why="nobody is to be judged by it, or by what stands in for it",
+                          fix="take it out of `case`, or allow it in gates.protected (basis, approver)")  # fmt: skip
 
 
 def _declared(

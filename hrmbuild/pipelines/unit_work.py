@@ -18,7 +18,7 @@ from hrmbuild.pairs.passages import passages
 from hrmbuild.pairs.registry import compile_record
 from hrmbuild.pipelines.dated_pairs import in_force
 from hrmbuild.pipelines.decided import UnitDecisions
-from hrmbuild.pipelines.declared_columns import check_declared_columns
+from hrmbuild.pipelines.declared_columns import check_declared_columns, check_protected_facts, without_protected
 from hrmbuild.pipelines.gatekeeping import gate_pair
 from hrmbuild.pipelines.masking import Masker
 from hrmbuild.pipelines.source_files import FoundFile
@@ -67,16 +67,20 @@ class UnitWorker:
                 n = len(result.records)
                 writer.add_file(FileOutcome(source, None, "read", n_records=n, n_productive=n))
             return
-        if unit.settings.kind == "tables" and len(readable) == len(unit.files):
-            read_records = [one for _, result in readable for one in result.records]
-            check_declared_columns(unit, [one for one in read_records if isinstance(one, Table)])
+        settings = unit.settings
+        if settings.kind == "tables":
+            tables = [one for _, result in readable for one in result.records if isinstance(one, Table)]
+            if len(readable) == len(unit.files):
+                check_declared_columns(unit, tables)
+            check_protected_facts(unit, self.config.gates)
+            settings = without_protected(settings, tables, self.config.gates)
         shown = tuple(record for file in unit.context for record in self._context_records(file, unit, writer))
         peers = [one for _, result in readable for one in result.records if isinstance(one, Document | Table)]
         with ExitStack() as stack:
             connection = stack.enter_context(scratch_connection()) if _needs_sql(unit, readable) else None
             for source, result in readable:
                 context = CompileContext(
-                    seed=self.config.seed, source=source, settings=unit.settings, templates=self.templates,
+                    seed=self.config.seed, source=source, settings=settings, templates=self.templates,
                     connection=connection, siblings=shown, as_of=self.config.as_of,
                     shown_labels={file.sha256: self.config.sources[file.entry].label for file in unit.context},
                 )  # fmt: skip
