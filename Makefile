@@ -11,7 +11,7 @@ PAIRS ?= 10000000
 CODE := hrmbuild tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-full real test slow check format schemas golden bench bench-train bench-generate bench-serve bench-data bench-ingest bench-arch bench-corpus bench-package bench-verify chaos bundle wheel gpu-smoke clean
+.PHONY: help install demo demo-full real real-table nasty-table test slow check format schemas golden bench bench-train bench-generate bench-serve bench-data bench-ingest bench-arch bench-corpus bench-package bench-verify chaos bundle wheel gpu-smoke clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,12 @@ schemas: install ## write schemas/*.json again from the records
 
 golden: install ## render every wording again into tests/golden/templates; read the difference before you commit it
 	$(BIN)/python tests/golden/render_templates.py
+
+real-table: install ## every folder of real data in one run, as the table of docs/measured.md; quotes looked up again (DATA=FOLDER)
+	$(BIN)/python tests/benchmarks/real_data_table.py --data $(DATA)
+
+nasty-table: install ## the same of broken and hostile files
+	$(BIN)/python tests/benchmarks/real_data_table.py --data $(DATA) --config tests/benchmarks/nasty_data.yaml
 
 bench: bench-train bench-generate bench-serve bench-data bench-ingest bench-arch ## every benchmark, side by side, each ending in one JSON line
 
