@@ -200,7 +200,7 @@ def _train_again(
         repeats=run_repeats(frozen.manifest, data, slots, mix=config.mix, seed=config.seed),
         score=_scorer(frozen, config), report=progress, stop_after_step=end,
     )  # fmt: skip
-    progress.stage("replay", total=config.steps, unit="steps")
+    progress.stage("replay", total=end, unit="steps")
     try:
         train_loop(run, model)
     except InterruptedRunError:
