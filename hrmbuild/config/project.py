@@ -93,6 +93,9 @@ class RulesConfig(Settings):
     """Questions for the facts of a case as JSON, per scenario, excerpts included. From these a model learns to feed a
     rule engine, which `eval` then shows beside it. They are not the aim, so they are few; a model of a million
     parameters that is trained for minutes pays for each of them in outcomes: 0 leaves them out."""
+    sole_change_fraction: float | None = Field(default=None, ge=0, le=1)
+    """Share of the scenarios, excerpts included, of which it is asked which single fact could alter the outcome: those
+    in which exactly one can. Absent: none."""
 
 
 class SourceConfig(Settings):
@@ -135,8 +138,8 @@ class SourceConfig(Settings):
     persons: Literal["role", "keep", "drop"] = "role"
     """What becomes of names in memo headers."""
     columns: dict[str, str] = {}
-    """Table columns declared: name -> `key`, `ignore`, `label`, `personal`, `protected` (no question by it; so are those
-    that `gates.protected` names), `text`, `number`, `date` or a unit as `number:EUR`."""
+    """Table columns declared: name -> `key`, `ignore`, `label`, `personal`, `protected` (no question by it; so
+    are those that `gates.protected` names), `text`, `number`, `date` or a unit as `number:EUR`."""
     references: dict[str, str] = {}
     """Foreign keys declared: `orders.customer_id` -> `customers.id`; others are inferred, and shown."""
     case: CaseConfig | None = None

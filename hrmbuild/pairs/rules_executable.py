@@ -1,8 +1,8 @@
 """The compiler of executable rules: scenarios as pairs.
 
 Owns which pairs a rule set gives: outcomes of scenarios as written and of variants, excerpts of a few rules, cases with
-a fact withheld and their twins; further kinds stand in `rules_questions` and `rules_facts`. It must not evaluate or
-draw: `scenarios`, `variants` and `rules_missing` do.
+a fact withheld and their twins; further kinds stand in `rules_questions`, `rules_facts` and `rules_sole_change`. It
+must not evaluate or draw: `scenarios`, `variants` and `rules_missing` do.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hrmbuild.pairs.rules_facts import facts_pairs
 from hrmbuild.pairs.rules_missing import Withheld, withhold
 from hrmbuild.pairs.rules_pairs import Compilation, Question
 from hrmbuild.pairs.rules_questions import condition_pair, lookup_pairs, single_rule
+from hrmbuild.pairs.rules_sole_change import sole_change_pairs
 from hrmbuild.pairs.rules_wording import because_words
 from hrmbuild.pairs.scenarios import Scenario, build_scenarios, cell_sides
 from hrmbuild.pairs.variants import Variant, as_written, build_variants, excerpt
@@ -124,6 +125,7 @@ def _pairs(compilation: Compilation, drawn: Drawn) -> Iterator[CompiledPair]:
         yield withheld_pair(compilation, withheld)
     yield from lookup_pairs(compilation, drawn.whole)
     yield from facts_pairs(compilation, (*drawn.whole, *drawn.excerpts))
+    yield from sole_change_pairs(compilation, (*drawn.whole, *drawn.excerpts))
 
 
 def draw_scenarios(rules: CheckedRules, context: CompileContext, connection: SqlConnection) -> Drawn:

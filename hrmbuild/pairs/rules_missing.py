@@ -76,7 +76,7 @@ def possibilities(
     rules: CheckedRules, asked: Sequence[tuple[Scenario, int]], connection: SqlConnection
 ) -> Iterator[Withheld]:
     """What could be decided without a fact, for each scenario and fact asked about, in their order."""
-    cases = [_filled(rules, scenario, fact) for scenario, fact in asked]
+    cases = [changed_cases(rules, scenario, fact) for scenario, fact in asked]
     flat = [(scenario.variant, case) for (scenario, _), own in zip(asked, cases, strict=True) for case in own]
     decisions = iter(evaluate(rules, flat, connection))
     for (scenario, fact), own in zip(asked, cases, strict=True):
@@ -86,8 +86,8 @@ def possibilities(
         yield Withheld(scenario, fact, outcomes, turns_on)
 
 
-def _filled(rules: CheckedRules, scenario: Scenario, fact: int) -> list[Case]:
-    """The case with every value that the withheld fact could have, one for each interval where that is enough."""
+def changed_cases(rules: CheckedRules, scenario: Scenario, fact: int) -> list[Case]:
+    """The case with every value that one fact could have, one for each interval where that is enough."""
     domain = rules.domains[fact]
     if domain.name in rules.entangled:
         values: list[int] = list(range(domain.size))

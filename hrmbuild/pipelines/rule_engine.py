@@ -89,7 +89,7 @@ def engine_answer(rules: CheckedRules, case: ParsedCase, pair: Pair, connection:
     """What the shown rules say of the facts of a case; None where they say nothing to this kind of question."""
     if pair.kind == "rules.threshold":
         return _threshold(rules, case)
-    if pair.kind == "rules.change":
+    if pair.kind in ("rules.change", "rules.sole_change"):
         return None
     decisions = _decisions(rules, case, connection)
     if not decisions:

@@ -11,7 +11,7 @@ from hrmbuild.assets import asset_folder
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "templates"
 REGISTERS = {"form", "mail", "policy"}
-KINDS = ("outcome", "excerpt", "missing_fact", "condition", "which_rule", "threshold", "change", "facts")
+KINDS = ("outcome", "excerpt", "missing_fact", "condition", "which_rule", "threshold", "change", "facts", "sole_change")
 VALUES: dict[str, object] = {
     "title": "Travel",
     "question": "Is the trip approved?",
