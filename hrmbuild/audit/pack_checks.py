@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hrmbuild.audit import evidence
 from hrmbuild.audit.checks import Check, named
+from hrmbuild.audit.erased import ERASED_NAME, read_erased
 from hrmbuild.audit.manifest import DIGEST_NAME, MANIFEST_NAME, NOTHING, SIGNATURE_NAME
 from hrmbuild.audit.pack_recount import label_check, recount_checks
 from hrmbuild.audit.pack_rows import PackContents
@@ -29,6 +30,7 @@ def check_pack(folder: Path, manifest: Manifest, pack: PackContents) -> Iterator
     """All checks of the folder itself."""
     yield from _file_checks(folder, manifest)
     yield _rows_check(pack)
+    yield from _erased_check(folder, pack)
     yield from _root_checks(manifest, pack)
     leaves = leaves_check(folder, manifest, pack.leaves)
     yield from [leaves] if leaves is not None else []
@@ -40,16 +42,31 @@ def check_pack(folder: Path, manifest: Manifest, pack: PackContents) -> Iterator
 
 
 def _file_checks(folder: Path, manifest: Manifest) -> Iterator[Check]:
+    after = read_erased(folder)
     for name, digest in sorted(manifest.evidence.items()):
         problem = file_problem(folder / name, digest)
-        yield Check(f"file {name}", problem is None, problem or "as frozen")
-    known = {*manifest.evidence, MANIFEST_NAME, DIGEST_NAME, SIGNATURE_NAME}
+        now = after.files.get(name) if after is not None and problem else None
+        since = now is not None and file_problem(folder / name, now) is None
+        told = "as the erasure left it" if since else problem or "as frozen"
+        yield Check(f"file {name}", problem is None or since, told)
+    known = {*manifest.evidence, MANIFEST_NAME, DIGEST_NAME, SIGNATURE_NAME, *((ERASED_NAME,) if after else ())}
     extra = [
         name if kind in _FILES else f"{name} ({kind})"
         for name, kind in entries_of(folder)
         if name not in known or kind not in _FILES
     ]
     yield Check("no extra file", not extra, f"extra: {named(extra)}" if extra else "nothing but what is listed")
+
+
+def _erased_check(folder: Path, pack: PackContents) -> Iterator[Check]:
+    """Rows that were erased are counted, and of no source but those that the folder says were erased."""
+    after = read_erased(folder)
+    if after is None and not pack.n_erased:
+        return
+    told = set(after.sources) if after is not None else set[str]()
+    strangers = sorted(pack.erased - told)
+    kept = f"{pack.n_erased} rows were erased: their texts and salts are gone, their leaves are kept"
+    yield Check("erased", not strangers, f"of sources that nobody erased: {named(strangers)}" if strangers else kept)
 
 
 def file_problem(path: Path, sha256: str) -> str | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hrmbuild.audit import evidence
+from hrmbuild.audit.erased import erased_row
 from hrmbuild.audit.evidence import EvidenceRow, SaltTable
 from hrmbuild.audit.leaf_table import LeafTable
 from hrmbuild.audit.manifest import Counts, Tally, counted_row
@@ -50,6 +51,10 @@ class PackContents:
     unreadable: str | None = None
     """Why `pairs.parquet` cannot be read."""
     salts_unreadable: str | None = None
+    n_erased: int = 0
+    """Rows whose texts were erased."""
+    erased: set[str] = field(default_factory=set[str])
+    """SHA-256 of the sources of those."""
     first: tuple[int, str] = _FIRST
     """Split and id of the first row that could be read."""
     last: tuple[int, str] = _FIRST
@@ -66,6 +71,9 @@ class PackContents:
 
     def take(self, row: EvidenceRow, salt: bytes | None) -> None:
         """Recompute one row."""
+        if (gone := erased_row(row.row)) is not None:
+            self._take_erased(row, gone)
+            return
         value = parse_row(row.row)
         if isinstance(value, str):
             self.row_problems.append(f"row {row.id[:12]}: {value}")
@@ -81,6 +89,20 @@ class PackContents:
         if value["derivation"] in _QUOTING:
             _add_quotes(self.quotes, value)
 
+    def _take_erased(self, row: EvidenceRow, value: dict[str, Any]) -> None:
+        """A row whose texts were erased: its leaves stand as they were noted, and the roots answer for them."""
+        if (row.split, row.id) != (value["split"], value["id"]):
+            self.row_problems.append(f"row {row.id[:12]}: the columns split and id are not those of the row")
+            return
+        place = (SPLITS.index(value["split"]), value["id"])
+        self._place(place, place)
+        self.leaves.add(Leaf(row.split, row.id, bytes.fromhex(row.leaf), bytes.fromhex(row.salted_leaf)))
+        counted = counted_row(value, instruction_tokens=row.instruction_tokens, response_tokens=row.response_tokens)
+        self.tally.add(counted)
+        self.labels.add((value["label"], counted.sources))
+        self.n_erased += 1
+        self.erased |= counted.sources
+
     def join(self, later: PackContents) -> None:
         """What was made of the rows after these."""
         if later.n_rows:
@@ -91,6 +113,8 @@ class PackContents:
         for sha256, quotes in later.quotes.items():
             self.quotes.setdefault(sha256, set()).update(quotes)
         self.row_problems += later.row_problems
+        self.n_erased += later.n_erased
+        self.erased |= later.erased
         self.unreadable = self.unreadable or later.unreadable
         self.salts_unreadable = self.salts_unreadable or later.salts_unreadable
 

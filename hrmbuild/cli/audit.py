@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hrmbuild.cli import audit_drawer, audit_report, corpus
+from hrmbuild.cli import audit_drawer, audit_report, corpus, withdraw
 from hrmbuild.cli.options import ConfigOption, WorkOption, project_of
 from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit, visible
 
@@ -24,6 +24,9 @@ def register(app: typer.Typer) -> None:
     audit_report.register(group)
     audit_drawer.register(group)
     group.command("log", short_help="The chain of what was frozen and decided, and where it breaks.")(log)
+    group.command("erase", short_help="The texts of a withdrawn source, out of all that can be reached.")(
+        withdraw.erase
+    )
     app.add_typer(group, name="audit")
 
 

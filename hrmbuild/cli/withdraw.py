@@ -1,4 +1,4 @@
-"""`withdraw`: what was made of a source, and the decision that nothing more is made of it."""
+"""`withdraw`, `hold`, `audit erase`: what was made of a source, and the decisions that end it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hrmbuild.cli.options import ConfigOption, WorkOption, project_of
 from hrmbuild.cli.output import JsonFlag, emit, visible
 
 if TYPE_CHECKING:
+    from hrmbuild.pipelines.erase import EraseReport
     from hrmbuild.pipelines.withdraw import WithdrawReport
 
 SourceArgument = Annotated[
@@ -24,6 +25,7 @@ _SHOWN = 10
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(short_help="List everything made from a source; with --yes, withdraw it.")(withdraw)
+    app.command(short_help="A legal hold over a source: nothing of it is erased; --release ends it.")(hold)
 
 
 def withdraw(
@@ -41,6 +43,50 @@ def withdraw(
     emit(report, withdraw_lines(report), as_json=as_json)
     if yes and key is None:
         print("nobody signed this (--key K): it counts for nothing where approvals are demanded", file=sys.stderr)
+
+
+def hold(
+    source: SourceArgument, reason: ReasonOption,
+    release: Annotated[bool, typer.Option("--release", help="End the hold.")] = False,
+    role: RoleOption = None, person: PersonOption = None, key: KeyOption = None, config: ConfigOption = None,
+    work: WorkOption = None, as_json: JsonFlag = False,
+) -> None:  # fmt: skip
+    """A recorded hold over a source: while it stands, audit erase refuses it."""
+    from hrmbuild.pipelines.decide import Stated
+    from hrmbuild.pipelines.erase import hold as run
+
+    report = run(project_of(config, None, work), source, Stated(reason, role, person, key, ask_secret), release=release)
+    told = "the hold ends" if release else "held: nothing of it is erased until the hold ends"
+    emit(report, [f"{report.sha256[:12]}  {visible(', '.join(report.paths))}: {told}"], as_json=as_json)
+
+
+def erase(
+    source: SourceArgument, reason: ReasonOption,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; it cannot be taken back.")] = False,
+    role: RoleOption = None, person: PersonOption = None, key: KeyOption = None, config: ConfigOption = None,
+    work: WorkOption = None, as_json: JsonFlag = False,
+) -> None:  # fmt: skip
+    """The texts of a withdrawn source out of sources, corpus, packs, edits and caches; leaves stay, so roots verify."""
+    from hrmbuild.pipelines.decide import Stated
+    from hrmbuild.pipelines.erase import erase as run
+
+    stated = Stated(reason, role, person, key, ask_secret)
+    report = run(project_of(config, None, work), source, stated, yes=yes)
+    emit(report, erase_lines(report), as_json=as_json)
+
+
+def erase_lines(report: EraseReport) -> list[str]:
+    """What went, and what nobody here can reach."""
+    packs = [f"{name} ({n:,} rows)" for name, n in report.manifests.items()]
+    return [
+        f"source        {report.source[:12]}  {visible(', '.join(report.paths))}",
+        f"files         {visible(', '.join(report.files)) or 'none'}",
+        f"packs         {', '.join(packs) or 'none'}",
+        f"edits         {report.edits:,}",
+        f"caches        {visible(', '.join(report.removed)) or 'none'}", "", "out of reach:",
+        *(f"  {visible(one)}" for one in report.out_of_reach), "",
+        "erased" if report.done else "nothing was changed; say --yes (with --key K) to erase it",
+    ]  # fmt: skip
 
 
 def withdraw_lines(report: WithdrawReport) -> list[str]:

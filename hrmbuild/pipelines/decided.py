@@ -26,6 +26,7 @@ from hrmbuild.records.decision import UNAUTHENTICATED, EditedTexts
 from hrmbuild.records.pair import CompiledPair, pair_id
 
 WITHDRAWN, REJECTED_SOURCE = "withdrawn", "source.rejected"
+SAID = "built on withdrawn material"
 SKETCH_FACT = "sketch"
 """Fact of a withdrawal: fingerprints of the text (`audit.shingles`), so that near copies are known."""
 REVIEW_REJECTED, REVIEW_EDITED = "review.rejected", "review.edited"

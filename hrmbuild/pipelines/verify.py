@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hrmbuild.audit.checks import Check, VerifyReport
 from hrmbuild.audit.log import LOG_NAME, read_log
-from hrmbuild.audit.manifest import MANIFEST_NAME, SIGNATURE_NAME
+from hrmbuild.audit.manifest import SIGNATURE_NAME
 from hrmbuild.audit.manifest_signature import log_check
 from hrmbuild.audit.trust import TRUST_NAME, Trust, read_trust
 from hrmbuild.config.loading import Project
@@ -77,8 +77,7 @@ def verify(
     if kind == "manifest":
         report = verify_manifest(folder, corpus=chain.corpus, sources=chain.sources, deep=chain.deep, trust=judge,
                                  log=chain.log_of(folder), progress=progress)  # fmt: skip
-        about = withdrawn_check(project, hash_file(folder / MANIFEST_NAME))
-        return replace(report, path=str(path), checks=(*report.checks, *about))
+        return replace(report, path=str(path))
     if kind == "run":
         return VerifyReport("run", str(path), (*verify_run_folder(folder), *chain.of_run(folder)))
     return VerifyReport("package", str(path), (*verify_package(folder, trust=judge), *chain.of_package(folder)))

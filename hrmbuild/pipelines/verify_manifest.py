@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from hrmbuild.audit.checks import Check, VerifyReport
+from hrmbuild.audit.checks import Check, VerifyReport, named
 from hrmbuild.audit.decisions import DECISIONS_NAME, decision_checks, read
+from hrmbuild.audit.erased import ERASED_NAME
 from hrmbuild.audit.log import Log, read_log
 from hrmbuild.audit.manifest import (
     DIGEST_NAME,
@@ -29,6 +30,7 @@ from hrmbuild.audit.trust import Trust
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.pipelines.corpus_checks import check_corpus
+from hrmbuild.pipelines.decided import SAID, WITHDRAWN, decided
 from hrmbuild.pipelines.decision_checks import manifest_decisions_checks
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.remake_checks import Remake, remake_checks
@@ -57,7 +59,8 @@ def verify_manifest(
         deep: also train the tokenizer again and count the tokens of every row again; where it is known under which
             settings, make every pair again from its source.
         trust: whose signature counts; absent: who froze it is not asked.
-        log: the log of the project that it was frozen in, where that is at hand.
+        log: the log of the project that it was frozen in, where that is at hand; of sources that the decisions beside
+            it withdrew since, neither the files nor the corpus without them are compared.
 
     Raises:
         InputError: `manifest.missing`; `store.*` where the given corpus cannot be opened.
@@ -78,10 +81,22 @@ def verify_manifest(
     checks += check_tokenizer(folder, manifest, deep=bool(deep), progress=shown)
     checks += manifest_signature_checks(folder, manifest, data, trust=trust)
     checks += _log_checks(folder, data, log, trust=trust)
+    gone = _withdrawn(log)
+    lost = [one.source.path for one in manifest.sources if one.status == "read" and one.source.sha256 in gone]
+    if lost:
+        checks.append(Check("withdrawn material", True, f"{SAID}: {named(lost)}"))
+        corpus, rest = None, tuple(one for one in manifest.sources if one.source.path not in lost)
+        manifest = manifest.model_copy(update={"sources": rest})
     checks += _outside(folder, manifest, pack, corpus=corpus, sources=sources, progress=shown)
     if isinstance(deep, Remake):
         checks += remake_checks(deep, folder, manifest, progress=shown)
     return VerifyReport("manifest", str(folder), tuple(checks))
+
+
+def _withdrawn(log: Path | None) -> set[str]:
+    """SHA-256 of the sources that the project's decisions withdraw."""
+    recorded = read(log.parent / DECISIONS_NAME).recorded if log is not None else ()
+    return {one for one, (code, _) in decided(recorded, {}).kept_out.items() if code == WITHDRAWN}
 
 
 def _bytes_check(data: bytes) -> Check:
@@ -105,6 +120,9 @@ def _log_checks(folder: Path, data: bytes, path: Path | None, *, trust: Trust | 
     log = read_log(path) if path.exists() else None
     yield from decision_checks(read(path.parent / DECISIONS_NAME), log or Log((), ()), trust=trust)
     yield from _manifest_decisions(folder, data, log or Log((), ()), path.parent)
+    if log is not None and (folder / ERASED_NAME).exists():
+        told = log.knows("erase_pack", sha256_hex((folder / ERASED_NAME).read_bytes()))
+        yield Check(ERASED_NAME, told, "the log tells of it" if told else "the log tells of no such erasure")
     check = log_check(log, event="freeze", sha256=sha256_hex(data), stated_head=head)
     if check is not None:
         yield check

@@ -84,6 +84,10 @@ class Named:
     sha256: str
     paths: tuple[str, ...]
 
+    def as_dict(self) -> dict[str, Any]:
+        """The keys of `hold --json`."""
+        return asdict(self)
+
 
 def withdraw(project: Project, name: str, stated: Stated, *, yes: bool = False) -> WithdrawReport:
     """List what was made of a source; with `yes`, record that it is withdrawn.

@@ -15,12 +15,10 @@ from hrmbuild.audit.manifest import read_manifest
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError, HrmbuildError, InputError
 from hrmbuild.packaging.verify import read_package_manifest
-from hrmbuild.pipelines.decided import WITHDRAWN, read_decided
+from hrmbuild.pipelines.decided import SAID, WITHDRAWN, read_decided
 from hrmbuild.pipelines.frozen_corpus import find_frozen
 from hrmbuild.pipelines.manifests import current_manifest
 from hrmbuild.records.manifest import Manifest
-
-SAID = "built on withdrawn material"
 
 
 def withdrawn_sources(project: Project) -> dict[str, str]:

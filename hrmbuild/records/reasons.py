@@ -185,8 +185,8 @@ review.rejected|A person refused the pair in a review.|Nothing has to be done; w
 review.edited|A person wrote the pair anew: the text from before is out.|Nothing has to be done; the decision tells why.
 withdrawn|The source was withdrawn: a file with these bytes is not read.|Remove it from the sources; to take the \
 withdrawal back, record a release of the source.
-withdrawn.near_copy|At least half of the words of a withdrawn source stand in the file, in runs of eight.|Remove the file, \
-or record a release of the withdrawn source.
+withdrawn.near_copy|At least half of the words of a withdrawn source stand in the file, in runs of eight.|Remove the \
+file, or record a release of the withdrawn source.
 source.rejected|A person rejected the source: a file with these bytes is not read.|Remove it, or record an approval of \
 the source.
 corpus.cap|More pairs than `max_pairs` of the file; those with the smallest draws stayed.|Raise `max_pairs` to keep \

@@ -148,6 +148,33 @@ def memory_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
+def write_anew(path: Path) -> None:
+    """Write the corpus into a new file, by rename: what was deleted stays in the pages of the old one for good.
+
+    Raises:
+        InputError: as `corpus_connection`; the disk's own word.
+    """
+    fresh, quoted = path.with_name(f".{path.name}.anew"), str(path).replace("'", "''")
+    with disk_errors(path):
+        for left in (fresh, fresh.with_name(f"{fresh.name}.wal")):
+            left.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            with duckdb.connect(str(fresh)) as connection:
+                connection.execute(_QUIET)
+                connection.execute(f"ATTACH '{quoted}' AS old (READ_ONLY)")
+                name = connection.execute("SELECT current_database()").fetchall()[0][0]
+                connection.execute(f'COPY FROM DATABASE old TO "{name}"')
+                connection.execute("DETACH old")
+        except duckdb.Error as error:
+            raise open_error(path, str(error)) from error
+        finally:
+            os.umask(before)
+        os.replace(fresh, path)
+        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
 def _copy_into(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     quoted = str(path).replace("'", "''")
     try:

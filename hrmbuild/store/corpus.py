@@ -109,7 +109,10 @@ class Corpus:
         except BaseException:
             self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
+        else:
+            self._connection.execute("COMMIT")
+        finally:
+            self._connection.execute("RESET force_compression")  # see `bulk.write_uncompressed`
 
     # --- what is known of sources beside their content --------------------
 
@@ -245,6 +248,14 @@ class Corpus:
     def pairs(self, split: Split | None = None) -> Iterator[Pair]:
         """The kept pairs of a split (of all when None), ordered by id."""
         return reading.read_pairs(self._connection, split)
+
+    def drop_salts(self, ids: Iterable[str]) -> None:
+        """Forget the salts of pairs that are gone; the file keeps the bytes until it is written anew."""
+        with self._transaction():
+            self._connection.execute(
+                "DELETE FROM salt WHERE list_contains(?::VARCHAR[], pair_id) "
+                "AND pair_id NOT IN (SELECT id FROM pair)", [sorted(ids)],
+            )  # fmt: skip
 
     def made_of(self, sha256: str) -> list[Supported]:
         """The kept pairs that a source supports, by id, with the other files that support them."""

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
+import pyarrow.parquet as pq
 import pytest
 from packaged_project import Packaged
 
@@ -13,8 +18,10 @@ from hrmbuild.audit.shingles import NEAR_COPY, hashes_of, share, shingles, sketc
 from hrmbuild.config.loading import Project, load_project
 from hrmbuild.errors import AnswerIsNoError, UsageError
 from hrmbuild.pipelines.decide import Stated
+from hrmbuild.pipelines.erase import EraseReport, erase, hold
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
+from hrmbuild.pipelines.keys import make_key
 from hrmbuild.pipelines.progress import SilentProgress
 from hrmbuild.pipelines.stages import ingest_stage
 from hrmbuild.pipelines.train_corpus import frozen_corpus
@@ -26,6 +33,7 @@ from hrmbuild.store.corpus import Corpus
 MEMO = "memos/lamp.md"
 MARKED = "The lamp of the north pier is lit from October to March by the keeper on duty"
 BOTH = "The keeper notes every ship that passes the pier at night in the grey book"
+MARKS = (MARKED, BOTH, "stored in the lower cellar behind the second door")
 TEXT = f"""\
 # Lamp of the pier
 
@@ -177,3 +185,64 @@ def test_a_removed_file_is_kept_out_by_bytes_alone_and_that_is_said(project: Pro
     report = _withdraw(project, MEMO)
     assert not report.near_copies
     assert "same bytes" in report.notes[0]
+
+
+def _bytes_of(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every file, raw and as its cells: compressed columns hide words from a search of bytes."""
+    for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+        yield path, path.read_bytes()
+        if path.suffix == ".parquet":
+            yield path, str(pq.read_table(path).to_pylist()).encode()
+        if path.name == "corpus.duckdb":
+            with duckdb.connect(str(path), read_only=True) as connection:
+                tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+                for (table,) in tables:
+                    yield path, str(connection.execute(f'SELECT * FROM "{table}"').fetchall()).encode()
+
+
+def _holders(folder: Path) -> set[str]:
+    return {path.name for path, data in _bytes_of(folder) for words in MARKS if words.encode() in data}
+
+
+def _erase(project: Project, *, yes: bool = True) -> EraseReport:
+    key = project.folder / "keys/ada.private.pem"
+    if not key.exists():
+        make_key("ada", out=key.parent, encrypt=False)
+    return erase(project, "memos/lamp.md", Stated("the court asked", key=key), yes=yes)
+
+
+def test_after_an_erasure_the_text_stands_in_no_live_file_and_roots_still_verify(project: Project) -> None:
+    (project.folder / "pairs/a.jsonl").unlink()  # its pairs quote the memo
+    (project.folder / "more/b.jsonl").write_text(_pair("What is one?", "1"), encoding="utf-8")
+    (project.folder / "pairs/c.jsonl").write_text(_pair("What is two?", "2"), encoding="utf-8")
+    ingest(project)
+    old = freeze(project).folder
+    assert {"lamp.md", "pairs.parquet", "corpus.duckdb"} <= _holders(project.folder)
+    with pytest.raises(AnswerIsNoError) as refused:
+        _erase(project)
+    assert refused.value.code == "erase.not_withdrawn"
+    (n_rows,) = {len(_withdraw(project, MEMO).pairs)}
+    with pytest.raises(AnswerIsNoError) as refused:
+        _erase(project)
+    assert refused.value.code == "erase.not_ingested"
+    ingest(project)
+    hold(project, MEMO, Stated("a suit is pending"))
+    with pytest.raises(AnswerIsNoError, match="a suit is pending"):
+        _erase(project)
+    hold(project, MEMO, Stated("it is over"), release=True)
+    assert not _erase(project, yes=False).done
+    assert (project.folder / MEMO).exists()
+    report = _erase(project)
+    assert report.manifests == {old.name: n_rows}
+    assert _holders(project.folder) == set()
+    checks = {check.name: check for check in verify(old, project=project).checks}
+    assert [(one.name, one.detail) for one in checks.values() if not one.ok] == []
+    assert checks["erased"].detail.startswith(f"{n_rows} rows were erased")
+    alone = subprocess.run([sys.executable, str(old / "check.py")], capture_output=True, text=True, check=False)
+    assert (alone.returncode, alone.stdout.strip().endswith("some rows erased")) == (0, True), alone.stdout
+    before = {path.name: path.read_bytes() for path in old.iterdir()}
+    _erase(project)  # as after a kill: everything may be done twice
+    assert {path.name: path.read_bytes() for path in old.iterdir()} == before
+    pairs = old / "pairs.parquet"
+    pairs.write_bytes(pairs.read_bytes()[:-9] + b"x" + pairs.read_bytes()[-8:])
+    assert not verify(old, project=project).ok
