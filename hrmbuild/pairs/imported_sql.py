@@ -133,8 +133,11 @@ def _is_blank(sql: str) -> str:
 
 
 def stripped(sql: str) -> str:
-    """`str.strip`; the look at both ends spares most texts the walk over all letters."""
-    plain = f"{sql} BETWEEN '!' AND chr(127) AND right({sql}, 1) BETWEEN '!' AND '~'"
+    """`str.strip`; the look at both ends spares most texts the walk over all letters.
+
+    RE2 begins a pattern that is bound to the end there; `right` counts letters from the beginning.
+    """
+    plain = f"{sql} BETWEEN '!' AND chr(127) AND regexp_matches({sql}, '[!-~]\\z')"
     return f"CASE WHEN {plain} THEN {sql} ELSE trim({sql}, {text(_ALL_SPACES)}) END"
 
 
@@ -142,18 +145,16 @@ _ENDS = " OR ".join(f"ends_with(response, {text(mark)})" for mark in END_MARKS)
 
 
 def is_certain() -> str:
-    """Whether columns `instruction`, `response`, `condition` (stripped) and their JSON texts `ji`, `jr` are certain."""
+    """Whether columns `instruction`, `response`, `condition` (stripped) and their JSON texts `ji`, `jr` are certain;
+    `ai` and `ar` say which of the texts are of ASCII alone."""
     conditions = ", ".join(text(one) for one in get_args(Condition))
     return " AND ".join((
         "instruction <> ''", "response <> ''", f"strlen(instruction) <= {CONTEXT_BYTES}",
         f"condition IN ({conditions})", "NOT contains(response, '####')",
-        f"(right(response, 1) <> '>' OR NOT ({_ENDS}))",
-        *(test for column, json in (("instruction", "ji"), ("response", "jr")) for test in _clean(column, json)),
-        _unless(_ASCII.format("response"), f"regexp_matches(response, '[{_LETTERS}]')"),
+        _unless("NOT ends_with(response, '>')", f"NOT ({_ENDS})"),
+        *_clean("instruction", "ji", "ai"), *_clean("response", "jr", "ar"),
+        _unless("ar", f"regexp_matches(response, '[{_LETTERS}]')"),
     ))  # fmt: skip
-
-
-_ASCII = "strlen({0}) = length({0})"
 
 
 def _unless(settled: str, test: str) -> str:
@@ -161,13 +162,13 @@ def _unless(settled: str, test: str) -> str:
     return f"CASE WHEN {settled} THEN true ELSE {test} END"
 
 
-def _clean(column: str, json: str) -> tuple[str, ...]:
+def _clean(column: str, json: str, is_ascii: str) -> tuple[str, ...]:
     """No visible reasoning, no calculator's mark, no control character, nothing that NFC might change."""
+    marks = f"NOT contains({column}, '<<') AND NOT regexp_matches({column}, {text(_VISIBLE_REASONING)})"
     return (
-        f"NOT contains({column}, '<<')",
-        _unless(f"NOT contains({column}, '<')", f"NOT regexp_matches({column}, {text(_VISIBLE_REASONING)})"),
+        _unless(f"NOT contains({column}, '<')", marks),
         f"NOT contains({json}, '\\u00')",
-        _unless(_ASCII.format(column), f"NOT regexp_matches({column}, {text(f'[^{_COMPOSED}]')})"),
+        _unless(is_ascii, f"NOT regexp_matches({column}, {text(f'[^{_COMPOSED}]')})"),
     )
 
 
@@ -185,26 +186,38 @@ def answer_columns() -> str:
 IS_NUMBER = f"regexp_full_match(response, {text(_NUMBER)})"
 
 
-def made_select(source: str, shaped: tuple[str, str, str], trusted: str) -> str:
-    """The rows of `source` with what they say; those that are not certain have NULL in `pair_id`.
+def made_select(source: str, shaped: tuple[str, str, str], trusted: str, *, bare: str = "false") -> str:
+    """The rows of `source` with what they say, their JSON texts `ji` and `jr`, and whether they are `certain`.
 
     Args:
         source: SQL of a table with `line` and the columns that `shaped` names.
         shaped: see `shaped_columns`.
         trusted: SQL of a truth: nothing in the row speaks against it so far.
+        bare: SQL of a truth: JSON writes the row's texts as they are, for nothing in them is escaped.
     """
     instruction, response, condition = shaped
     return f"""
     WITH shaped AS (
-        SELECT line, {trusted} AS trusted, {instruction} AS i, {response} AS r,
+        SELECT line, {trusted} AS trusted, {bare} AS bare, {instruction} AS i, {response} AS r,
                coalesce(nullif({condition}, ''), 'direct') AS condition FROM {source}
-    ), bare AS (
-        SELECT line, trusted, condition, {stripped("i")} AS instruction, {stripped("r")} AS response FROM shaped
+    ), stripped AS (
+        SELECT line, trusted, bare, condition, {stripped("i")} AS instruction, {stripped("r")} AS response FROM shaped
     ), quoted AS (
-        SELECT *, to_json(instruction)::VARCHAR AS ji, to_json(response)::VARCHAR AS jr FROM bare
+        SELECT line, trusted, condition, instruction, response,
+               {_quoted("instruction")} AS ji, {_quoted("response")} AS jr,
+               {_ASCII.format("instruction")} AS ai, {_ASCII.format("response")} AS ar FROM stripped
     )
-    SELECT line, condition, instruction, response,
+    SELECT line, condition, instruction, response, ji, jr,
            coalesce(trusted AND {is_certain()}, false) AS certain FROM quoted"""
+
+
+_ASCII = "strlen({0}) = length({0})"
+
+
+def _quoted(column: str) -> str:
+    """Its JSON text, as RFC 8785 writes it; texts that were joined have newlines that no source wrote."""
+    plain = f"""'"' || {column} || '"'"""
+    return f"CASE WHEN bare AND NOT contains({column}, chr(10)) THEN {plain} ELSE to_json({column})::VARCHAR END"
 
 
 def candidate_select(made: str, constants: PairConstants, locator: str) -> str:
@@ -220,10 +233,7 @@ def candidate_select(made: str, constants: PairConstants, locator: str) -> str:
         || '{constants.template_sha256}","text":' || jr || '}}'"""
     kind = f"'{constants.family}.' || CASE WHEN condition = 'direct' THEN answer_type ELSE condition END"
     return f"""
-    WITH typed AS (
-        SELECT *, {IS_NUMBER} AS is_number, to_json(instruction)::VARCHAR AS ji, to_json(response)::VARCHAR AS jr
-        FROM {made}
-    ),
+    WITH typed AS (SELECT *, {IS_NUMBER} AS is_number FROM {made}),
     answered AS (SELECT *, {answer_columns()} FROM typed),
     hashed AS (
         SELECT *, sha256('["' || condition || '",' || ji || ',' || jr || ']') AS pair_id,

@@ -156,7 +156,6 @@ class LineMapping:
         """See `Mapping`."""
         if not self._trusted and not self._with_fractions:
             return None
-        valid = f"(SELECT line, {_VALID} AS t FROM piece)"
         if self._family is not None:
             paths, shaped = conversation_columns(self._family, *_FAMILIES[self._family])
         else:
@@ -167,16 +166,17 @@ class LineMapping:
         if shaped is None:
             return None
         values = f"json_extract_string(t, [{', '.join(text(path) for path in paths)}])"
-        seen = f"{self._signature()} AS s" if self._family else "json_keys(t) AS k, json_type(t, '$.*') AS types"
-        source = f"(SELECT line, t, {seen}, {values} AS v FROM {valid})"
-        return made_select(source, shaped, trusted=self._trust())
+        if self._family:
+            valid = f"(SELECT line, {_VALID} AS t FROM piece)"
+            source = f"(SELECT line, t, {self._signature()} AS s, {values} AS v FROM {valid})"
+        else:
+            source = f"(SELECT line, t, k, json_type(t, '$.*') AS types, {values} AS v FROM {_KEYED})"
+        return made_select(source, shaped, trusted=self._trust(), bare="NOT contains(t, '\\')")
 
     def _trust(self) -> str:
         """JSON that DuckDB takes and RFC 8259 does not: a comma before the end, NaN and Infinity."""
         comma = (
-            r"regexp_matches(right(t, 12), '[^,\s]\s*\}\s*$')"
-            if self._family is None
-            else r"NOT regexp_matches(t, ',\s*[\]}]')"
+            r"regexp_matches(t, '[^,\s]\s*\}\s*\z')" if self._family is None else r"NOT regexp_matches(t, ',\s*[\]}]')"
         )
         plain = self._among(self._trusted)
         finite = f"CASE WHEN {self._among(self._with_fractions)} THEN NOT regexp_matches(t, '(?i)nan|inf') END"
@@ -198,6 +198,9 @@ def _texts(values: list[str]) -> str:
 
 
 _VALID = "CASE WHEN json_valid(text) THEN text END"
+_KEYED = "(SELECT line, k, CASE WHEN k IS NOT NULL THEN text END AS t FROM (" \
+    "SELECT line, text, TRY(json_keys(text)) AS k FROM piece))"  # fmt: skip
+"""The same with the keys: to ask for them is to parse the row, and what is no JSON has none."""
 
 
 def _signed(told: Readable[str, str]) -> str:

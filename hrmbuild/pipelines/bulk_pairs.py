@@ -36,7 +36,7 @@ from hrmbuild.readers.registry import choose_format
 from hrmbuild.readers.result import skip
 from hrmbuild.records.pair import Pair
 from hrmbuild.records.sql import predicate
-from hrmbuild.store.bulk import BulkPiece, uncompressed
+from hrmbuild.store.bulk import BulkPiece, write_uncompressed
 from hrmbuild.store.writer import FileOutcome, UnitWriter
 
 BULK_BYTES = 8 << 20
@@ -92,9 +92,9 @@ def work_in_bulk(job: BulkJob, file: FoundFile, writer: UnitWriter, *, gates: bo
         run = _Run(job, writer, pool, gates=gates)
         try:
             tables = TABLES[job.source.format](file.path, relative=file.relative, sha256=file.sha256)
-            with uncompressed(writer.connection):
-                for table in read_ahead(tables):
-                    run.piece(table)
+            write_uncompressed(writer.connection)
+            for table in read_ahead(tables):
+                run.piece(table)
         except NotPlainError:
             run.n_records = 0
         except BaseException:
@@ -118,6 +118,8 @@ class _Run:
     n_records: int = 0
     n_productive: int = 0
     n_made: int = 0
+    has_strange: bool = True
+    """The piece before had rows that the mapping does not know; where it had none there is nothing to learn yet."""
     mapping: Mapping | None = None
     constants: PairConstants = field(init=False)
     masker: Masker = field(init=False)
@@ -142,9 +144,11 @@ class _Run:
         lines = table.column("line").to_numpy()
         if self.mapping is None:
             self.mapping = mapping_of(self.job.source.format, self.job.unit.settings.mapping, table)
-        self.mapping.learn(piece)
+        if self.has_strange:
+            self.mapping.learn(piece)
         select = self.mapping.select() if self.is_plain else None
         certain = piece.map(select) if select is not None else np.zeros(len(lines), dtype=bool)
+        self.has_strange = not certain.all()
         is_record = self._is_record(table, certain)
         rows = self.n_records + np.cumsum(is_record)
         if self.gates and certain.any():

@@ -17,15 +17,13 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from hrmbuild.errors import InputError
+from hrmbuild.readers.confinement import confine
 from hrmbuild.readers.flow import FlowText
 from hrmbuild.readers.registry import read
 from hrmbuild.readers.resolving import load_texts
 from hrmbuild.readers.spans import SourceText
 
 _HEAD = struct.Struct(">Q")
-_REFUSED = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.remove", "os.rename",
-            "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "shutil.")  # fmt: skip
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 def main() -> None:
@@ -43,25 +41,8 @@ def main() -> None:
         _send(answers, _answer(task, request))
 
 
-def confine(memory_bytes: int) -> None:
-    """Limits of this process on itself: memory, files, connections, other programs."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    bytes_allowed = memory_bytes if most == resource.RLIM_INFINITY else min(memory_bytes, most)
-    resource.setrlimit(resource.RLIMIT_AS, (bytes_allowed, bytes_allowed))
-    sys.addaudithook(_audit)
-
-
 def _memory_mib() -> int:
     return resource.getrlimit(resource.RLIMIT_AS)[0] >> 20
-
-
-def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    """A parser has no reason to write, to connect or to start a program."""
-    writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING
-    if writes or event.startswith(_REFUSED):
-        raise PermissionError(f"{event} is not for readers of files")
 
 
 def _allow_seconds(seconds: float) -> None:

@@ -6,9 +6,6 @@ transaction: `Corpus.replace_unit` does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import duckdb
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +13,7 @@ import pyarrow as pa
 
 ORDINALS_A_ROW = 1 << 20
 """Room between the ordinals of two rows: a row makes no more pairs than this."""
-_SIGNATURE_ROWS = 1024
+_SIGNATURE_ROWS = 256
 _NOT_STORED = "line, answer_type, answer_value, answer_unit"
 
 
@@ -82,12 +79,8 @@ class BulkPiece:
         return [line for (line,) in wrong]
 
 
-@contextmanager
-def uncompressed(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Texts are written as they are: to look for the best compression takes three times as long as all the rest, and
-    what is left of a corpus after `freeze` is its evidence pack, which is compressed."""
+def write_uncompressed(connection: duckdb.DuckDBPyConnection) -> None:
+    """Texts are written as they are until the transaction has ended (`Corpus` sets it back: much is written with the
+    commit): to look for the best compression takes three times as long as all the rest, and what is left of a corpus
+    after `freeze` is its evidence pack, which is compressed."""
     connection.execute("SET force_compression = 'uncompressed'")
-    try:
-        yield
-    finally:
-        connection.execute("SET force_compression = 'auto'")

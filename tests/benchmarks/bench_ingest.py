@@ -93,31 +93,29 @@ def same(path: Path, folder: Path) -> int:
     from hrmbuild.readers.bulk_lines import read_ahead
     from hrmbuild.records.pair import Pair
     from hrmbuild.records.sql import predicate
-    from hrmbuild.store.bulk import BulkPiece, uncompressed
+    from hrmbuild.store.bulk import BulkPiece, write_uncompressed
 
-    _, job = job_of(path, folder)
-    file = job.unit.files[0]
+    kind = path.suffix[1:]
     columns = {name: name for name in ("id", "condition", "instruction", "response")}
     valid = predicate(Pair, columns, without=set(Pair.model_fields) - set(columns))
-    identity = """sha256('["' || condition || '",' || to_json(instruction)::VARCHAR || ',' ||
-                         to_json(response)::VARCHAR || ']')"""
+    identity = """sha256('["' || condition || '",' || ji || ',' || jr || ']')"""
     mapping = None
     with duckdb.connect(str(folder / "same.duckdb"), config={"memory_limit": "768MiB", "threads": "2"}) as connection:
         connection.execute("CREATE TABLE kept (line BIGINT, id VARCHAR, condition VARCHAR, instruction VARCHAR, "
                            "response VARCHAR)")  # fmt: skip
         connection.execute("BEGIN")
-        with uncompressed(connection):
-            tables = TABLES[job.source.format](file.path, relative=file.relative, sha256=file.sha256)
-            for table in read_ahead(tables):
-                piece = BulkPiece(connection, table)
-                mapping = mapping or mapping_of(job.source.format, None, table)
-                mapping.learn(piece)
-                [(n,)] = connection.execute(
-                    f"INSERT INTO kept SELECT line, id, condition, instruction, response FROM ("
-                    f"SELECT *, {identity} AS id FROM ({mapping.select()}) WHERE certain) WHERE {valid}"
-                ).fetchall()
-                assert n == len(table), "the rows are plain"
-                piece.close()
+        write_uncompressed(connection)
+        for table in read_ahead(TABLES[kind](path, relative=path.name, sha256=None)):
+            piece = BulkPiece(connection, table)
+            if mapping is None:
+                mapping = mapping_of(kind, None, table)
+                mapping.learn(piece)  # as for an ingest: not again until a row is strange, and here none is
+            [(n,)] = connection.execute(
+                f"INSERT INTO kept SELECT line, id, condition, instruction, response FROM ("
+                f"SELECT *, {identity} AS id FROM ({mapping.select()}) WHERE certain) WHERE {valid}"
+            ).fetchall()
+            assert n == len(table), "the rows are plain"
+            piece.close()
         connection.execute("COMMIT")
         connection.execute(
             "DELETE FROM kept WHERE line IN (SELECT unnest(list_sort(list(line))[2:]) FROM kept "
