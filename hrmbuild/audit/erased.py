@@ -26,6 +26,8 @@ from hrmbuild.records.pair import REDACTED
 
 ERASED_NAME = "erased.json"
 _KEPT = ("id", "split", "stratum", "kind", "axis", "label")
+REWRITTEN = (evidence.PAIRS_NAME, evidence.REJECTIONS_NAME, evidence.SALTS_NAME, evidence.CHECK_NAME)
+"""Files of a pack that an erasure writes anew; the checker, because the first ones know no erased row."""
 _DETAIL = "erased"
 
 
@@ -76,8 +78,7 @@ def erase_pack(folder: Path, sha256: str) -> int:
     sources = frozenset({sha256, *(before.sources if before else ())})
     gone = Counter[str]()
     salts = evidence.read_salts(folder)
-    new = {name: folder / f".{name}.erasing" for name in (evidence.PAIRS_NAME, evidence.REJECTIONS_NAME,
-                                                         evidence.SALTS_NAME, evidence.CHECK_NAME)}  # fmt: skip
+    new = {name: folder / f".{name}.erasing" for name in REWRITTEN}
     with disk_errors(folder):
         evidence.write_pairs(new[evidence.PAIRS_NAME], _rows(folder, sources, gone))
         evidence.write_rejections(new[evidence.REJECTIONS_NAME], _rejections(folder, sources))

@@ -16,13 +16,14 @@ from typing import Any
 from hrmbuild.audit import evidence
 from hrmbuild.audit.decisions import DECISIONS_NAME, append, read
 from hrmbuild.audit.edits import EDITS_NAME, drop_edits
-from hrmbuild.audit.erased import ERASED_NAME, erase_pack
+from hrmbuild.audit.erased import ERASED_NAME, REWRITTEN, erase_pack, read_erased
 from hrmbuild.audit.keys import PrivateKey
 from hrmbuild.audit.log import LOG_NAME
 from hrmbuild.audit.log import append as append_to_log
 from hrmbuild.audit.manifest import load_manifest_bytes, read_manifest
+from hrmbuild.audit.pack_checks import file_problem
 from hrmbuild.config.loading import Project
-from hrmbuild.errors import AnswerIsNoError, UsageError
+from hrmbuild.errors import AnswerIsNoError, InputError, UsageError
 from hrmbuild.fingerprint import hash_file, sha256_hex
 from hrmbuild.pipelines.audit_report import REPORTS_FOLDER
 from hrmbuild.pipelines.decide import Stated
@@ -76,12 +77,14 @@ def erase(project: Project, name: str, stated: Stated, *, yes: bool = False) -> 
     Raises:
         AnswerIsNoError: `erase.not_withdrawn`, `erase.held`, `erase.not_ingested`.
         UsageError: `erase.no_key`, and as `withdraw`.
-        InputError: `evidence.unreadable`, `store.*`, `disk.*`.
+        InputError: `evidence.altered`, `evidence.unreadable`, `store.*`, `disk.*`.
     """
     signer, source = stated.signer(), named_source(project, name)
     _refuse(project, source)
     report = made_of(project, source)
     folders = [project.manifests_folder / one["folder"] for one in report.manifests]
+    for folder in folders:
+        _refuse_altered(folder)
     files = [file.path for file in find_files(project).files if file.sha256 == source.sha256]
     places = list(_places(project, folders))
     beyond = [f"run {one}" for one in report.runs] + [f"package {one}" for one in report.packages]
@@ -124,6 +127,19 @@ def _refuse(project: Project, source: Named) -> None:
     if living:
         raise AnswerIsNoError("erase.not_ingested", "the corpus still holds what was read of it", where=where,
                               fix="hrmbuild ingest, then the same command")  # fmt: skip
+
+
+def _refuse_altered(folder: Path) -> None:
+    """An erasure notes new hashes, so it must not note those of a file that somebody altered before it."""
+    manifest, after = read_manifest(folder), read_erased(folder)
+    if any(folder.glob(".*.erasing")):
+        return  # A kill came in between: the files are those of before or after.
+    for name in REWRITTEN:
+        told = {manifest.evidence[name], *([after.files[name]] if after and name in after.files else [])}
+        if all(file_problem(folder / name, digest) is not None for digest in told):
+            raise InputError("evidence.altered", "this file is not the one that was frozen", where=str(folder / name),
+                             why="an erasure would vouch for it",
+                             fix="restore the folder, then the same command again")  # fmt: skip
 
 
 def _is_decided(project: Project, source: Named) -> bool:

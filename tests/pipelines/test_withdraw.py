@@ -16,7 +16,7 @@ from packaged_project import Packaged
 
 from hrmbuild.audit.shingles import NEAR_COPY, hashes_of, share, shingles, sketch
 from hrmbuild.config.loading import Project, load_project
-from hrmbuild.errors import AnswerIsNoError, UsageError
+from hrmbuild.errors import AnswerIsNoError, InputError, UsageError
 from hrmbuild.pipelines.decide import Stated
 from hrmbuild.pipelines.erase import EraseReport, erase, hold
 from hrmbuild.pipelines.freeze import freeze
@@ -211,6 +211,7 @@ def _erase(project: Project, *, yes: bool = True) -> EraseReport:
     return erase(project, "memos/lamp.md", Stated("the court asked", key=key), yes=yes)
 
 
+@pytest.mark.slow
 def test_after_an_erasure_the_text_stands_in_no_live_file_and_roots_still_verify(project: Project) -> None:
     (project.folder / "pairs/a.jsonl").unlink()  # its pairs quote the memo
     (project.folder / "more/b.jsonl").write_text(_pair("What is one?", "1"), encoding="utf-8")
@@ -246,3 +247,56 @@ def test_after_an_erasure_the_text_stands_in_no_live_file_and_roots_still_verify
     pairs = old / "pairs.parquet"
     pairs.write_bytes(pairs.read_bytes()[:-9] + b"x" + pairs.read_bytes()[-8:])
     assert not verify(old, project=project).ok
+
+
+_KILLED = """\
+import os, sys
+import hrmbuild.files as files
+left = int(sys.argv[2])
+real = os.replace
+def replace(one, other):
+    global left
+    left -= 1
+    if left < 0:
+        os._exit(137)
+    real(one, other)
+os.replace = replace
+from hrmbuild.cli.main import main
+sys.exit(main(["audit", "erase", "memos/lamp.md", "--reason", "court", "--key", "keys/ada.private.pem", "--yes",
+               "--config", sys.argv[1]]))
+"""
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_rename_leaves_an_erasure_that_the_same_command_finishes(project: Project) -> None:
+    for name in ("pairs/a.jsonl", "more/b.jsonl"):
+        (project.folder / name).write_text(_pair(f"What is {name}?", "a file"), encoding="utf-8")
+    ingest(project)
+    old = freeze(project).folder
+    _withdraw(project, MEMO)
+    ingest(project)
+    make_key("ada", out=project.folder / "keys", encrypt=False)
+    settings = project.folder / "hrmbuild.yaml"
+    for n in range(7):
+        ended = subprocess.run(
+            [sys.executable, "-c", _KILLED, str(settings), str(n)], cwd=project.folder, capture_output=True, check=False
+        )
+        if ended.returncode == 0:
+            break
+        assert ended.returncode == 137, ended.stderr.decode()
+    else:
+        assert _erase(project).done
+    assert _holders(project.folder) == set()
+    assert verify(old, project=project).ok
+
+
+@pytest.mark.slow
+def test_an_altered_pack_is_not_erased_into_a_new_hash(project: Project) -> None:
+    old = freeze(project).folder
+    _withdraw(project, MEMO)
+    ingest(project)
+    rejections = old / "rejections.parquet"
+    rejections.write_bytes(rejections.read_bytes() + b" ")
+    with pytest.raises(InputError) as refused:
+        _erase(project)
+    assert refused.value.code == "evidence.altered"
