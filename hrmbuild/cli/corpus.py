@@ -9,7 +9,7 @@ import typer
 
 from hrmbuild.cli.keys import KeyOption, ask_secret
 from hrmbuild.cli.options import ConfigOption, SourcesOption, WorkOption, project_of
-from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit
+from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit, visible
 from hrmbuild.config.loading import find_config
 
 
@@ -30,7 +30,7 @@ def ingest(
     as_json: JsonFlag = False,
 ) -> None:
     """Sources to records to pairs to gates to the corpus; only what changed is done again."""
-    from hrmbuild.cli.render import ingest_lines
+    from hrmbuild.cli.render_ingest import ingest_lines
     from hrmbuild.pipelines.ingest import ingest as run
 
     progress = TerminalProgress()
@@ -38,6 +38,8 @@ def ingest(
     report = run(project, dry_run=dry_run, preview=preview, strict=strict, progress=progress)
     progress.close()
     emit(report, ingest_lines(report), as_json=as_json)
+    for error in () if as_json else report.errors:  # as JSON they stand in the object
+        typer.echo("error: " + "\n".join(map(visible, str(error).splitlines())), err=True)
     if report.exit_status:
         raise typer.Exit(report.exit_status)
 

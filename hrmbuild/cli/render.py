@@ -5,77 +5,20 @@ Owns wording and layout. It must not compute: every number stands in a report.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hrmbuild.cli.output import table
+from hrmbuild.cli.render_ingest import ingest_lines
 from hrmbuild.cli.render_review import review_facts
 
 if TYPE_CHECKING:
     from hrmbuild.audit.checks import VerifyReport
     from hrmbuild.pipelines.build import BuildReport
     from hrmbuild.pipelines.freeze import FreezeReport
-    from hrmbuild.pipelines.ingest_report import IngestReport, PreviewPair
     from hrmbuild.pipelines.package import PackageReport
     from hrmbuild.pipelines.train import TrainReport
-
-SHOWN_REASONS = 3
-"""Reasons named in a file's line of the balance sheet; all of them stand below it and in `--json`."""
-
-
-def ingest_lines(report: IngestReport) -> list[str]:
-    """The balance sheet, what was left out and why, and the closing line."""
-    balance = report.balance
-    rows = [
-        (one.source.path, one.status, one.n_records, one.n_made, one.n_kept, one.n_rejected, _reasons(one.reasons))
-        for one in report.sources
-    ]
-    total = ("all", f"{len(report.sources)} files", sum(one.n_records for one in report.sources))
-    rows.append((*total, balance.made, balance.kept, balance.rejected, ""))
-    lines = table(["source", "state", "records", "made", "kept", "rejected", "reasons"], rows)
-    lines += [f"quarantined  {path}: {reason}" for path, reason in report.quarantined]
-    lines += [f"no file      {where}: {path}: {detail}" for where, path, detail in report.unmatched]
-    lines += [f"inferred     {path}: {note}" for path, note in report.notes]
-    lines += _preview_lines(report.previews)
-    lines += ["", "rejections by reason (a record that gives no pair counts here too):"] if balance.reasons else []
-    lines += [f"  {code}  {n:,}" for code, n in balance.reasons.items()]
-    lines += [f"  {code}  {n:,} held until a decision: hrmbuild rejections --held" for code, n in balance.held.items()]
-    n_skipped = sum(one.n_skipped for one in report.sources)
-    aside = [f"{n_skipped:,} parts of files were seen and not read"] if n_skipped else []
-    aside += [f"{report.n_hidden:,} hidden files and folders were not looked at"] if report.n_hidden else []
-    return [*lines, "", *aside, _ingest_summary(report)]
-
-
-def _reasons(reasons: dict[str, int]) -> str:
-    most = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    shown = ", ".join(f"{code} {n:,}" for code, n in most[:SHOWN_REASONS])
-    return f"{shown}, …" if len(most) > SHOWN_REASONS else shown
-
-
-def _ingest_summary(report: IngestReport) -> str:
-    balance = report.balance
-    files = f"{report.read:,} read, {report.unchanged:,} unchanged, {len(report.quarantined):,} quarantined"
-    written = "nothing was written" if report.dry_run else f"{balance.distinct_pairs:,} distinct pairs in the corpus"
-    held = f" + {balance.n_held:,} quarantined" if balance.n_held else ""
-    return (
-        f"{report.seen:,} files: {files}; {balance.made:,} pairs made = {balance.kept:,} kept + "
-        f"{balance.rejected:,} rejected{held}; {written}"
-    )
-
-
-def _preview_lines(previews: Sequence[PreviewPair]) -> list[str]:
-    lines: list[str] = []
-    for pair in previews:
-        lines += ["", f"--- {pair.kind} · {pair.split} · {pair.condition} · declared by {pair.declared_by}"]
-        lines += [*pair.instruction.splitlines(), f"=> {pair.response}"]
-        lines += [f"   stands in {path}, {place}: {_one_line(text)}" for path, place, text in pair.evidence]
-    return lines
-
-
-def _one_line(text: str, *, most: int = 160) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= most else f"{flat[: most - 1]}…"
 
 
 def freeze_lines(report: FreezeReport) -> list[str]:

@@ -119,10 +119,12 @@ def _update_units(
     for name in dropped:
         corpus.drop_unit(name)
     progress.stage("ingest", total=sum(len(unit.files) for unit in outdated), unit="files")
+    n_made = 0
     for unit in outdated:
         with corpus.replace_unit(unit.name, unit.key) as writer:
             work_unit(worker, unit, writer)
-        progress.advance(len(unit.files), note=unit.files[-1].relative)
+        n_made += writer.n_made
+        progress.advance(len(unit.files), note=f"{n_made:,} pairs  {unit.files[-1].relative}")
     return tuple(dropped), tuple(sorted(file.relative for unit in outdated for file in unit.files))
 
 

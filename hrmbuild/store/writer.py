@@ -73,6 +73,8 @@ class UnitWriter:
         self._connection, self._unit = connection, unit
         self._rows: Rows = {table: [] for table in _SCHEMAS}
         self._ordinal = 0
+        self.n_made = 0
+        """Pairs that compilers made, over the unit's files so far."""
         self.is_final = True
         """False: what is written here is to be done again by the next ingest, whatever its files' hashes are."""
 
@@ -105,6 +107,7 @@ class UnitWriter:
 
     def add_file(self, outcome: FileOutcome) -> None:
         """A file with its counts."""
+        self.n_made += outcome.n_made
         self._add("source", (
             outcome.source.path, self._unit, outcome.source.sha256, source_json(outcome.source), outcome.max_pairs,
             outcome.status, outcome.reason, outcome.n_records, outcome.n_productive, outcome.n_barren,

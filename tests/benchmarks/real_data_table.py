@@ -64,7 +64,7 @@ class Timed(SilentProgress):
     def advance(self, n: int = 1, *, note: str = "", left_s: float | None = None, before: bool = False) -> None:
         """A file, or the files of an entry, are done."""
         now_s = time.monotonic()
-        self.seconds[folder_of(note)] += now_s - self._at_s
+        self.seconds[folder_of(note.rpartition("  ")[2])] += now_s - self._at_s
         self._at_s = now_s
 
 
