@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     audit_report.register(group)
     audit_drawer.register(group)
     group.command("log", short_help="The chain of what was frozen and decided, and where it breaks.")(log)
+    group.command("absence", short_help="What shows that a withdrawn source is not in the manifest.")(withdraw.absence)
     group.command("erase", short_help="The texts of a withdrawn source, out of all that can be reached.")(
         withdraw.erase
     )

@@ -75,6 +75,27 @@ def erase(
     emit(report, erase_lines(report), as_json=as_json)
 
 
+def absence(
+    source: SourceArgument, config: ConfigOption = None, work: WorkOption = None, as_json: JsonFlag = False
+) -> None:  # fmt: skip
+    """Neighbours of its hash in the sorted tree of the manifest's sources, and a recorded search of all texts."""
+    from hrmbuild.pipelines.audit_absence import absence as run
+
+    report = run(project_of(config, None, work), source)
+    sides = [f"  {one['index']:>6}  {one['sha256']}" for one in report.neighbours]
+    texts = ", ".join(f"{n:,} of the {where}" for where, n in report.searched.items())
+    lines = [
+        f"source        {report.source}", f"manifest      {report.manifest_sha256[:12]}, {report.n_sources:,} sources",
+        f"root          {report.root}", "neighbours in the sorted tree:", *sides,
+        f"searched      texts: {texts}; {report.fingerprints:,} runs of eight words; {len(report.hits):,} hits",
+        *(f"  hit in {one[:12]}" for one in report.hits[:_SHOWN]),
+        "absent, and nothing was found" if report.ok else "NOT SHOWN to be absent",
+    ]  # fmt: skip
+    emit(report, lines, as_json=as_json)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
 def erase_lines(report: EraseReport) -> list[str]:
     """What went, and what nobody here can reach."""
     packs = [f"{name} ({n:,} rows)" for name, n in report.manifests.items()]

@@ -17,6 +17,7 @@ from packaged_project import Packaged
 from hrmbuild.audit.shingles import NEAR_COPY, hashes_of, share, shingles, sketch
 from hrmbuild.config.loading import Project, load_project
 from hrmbuild.errors import AnswerIsNoError, InputError, UsageError
+from hrmbuild.pipelines.audit_absence import absence
 from hrmbuild.pipelines.decide import Stated
 from hrmbuild.pipelines.erase import EraseReport, erase, hold
 from hrmbuild.pipelines.freeze import freeze
@@ -152,6 +153,11 @@ def test_train_refuses_and_verify_says_it(project: Project) -> None:
     ingest(project)
     newer = freeze(project).folder
     assert newer != folder
+    found = absence(project, MEMO)
+    assert found.absent
+    quoting = {one for one, text in _rows(project).items() if MARKED in text or BOTH in text}
+    assert set(found.hits) == quoting  # the pairs of other files that quote the memo
+    assert len(quoting) == 6
     assert frozen_corpus(project, manifest=None, corpus=None, progress=SilentProgress()).folder == newer
     assert verify(newer, project=project).ok
 
