@@ -145,7 +145,7 @@ def _why_nothing(project: Project, pattern: str) -> str:
     base = _literal_prefix(pattern)
     if not (project.folder / base).exists():
         return f"there is no {base}"
-    return f"{base} holds no such file"
+    return f"{base} holds no such file" if _WILD & set(pattern) else f"the folder {base} holds no file"
 
 
 # --- walking ----------------------------------------------------------------------------------------------------------

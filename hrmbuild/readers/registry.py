@@ -117,7 +117,12 @@ def read(
             "the file changed while it was being read",
             fix="run the command again when nothing writes it",
         )
-    return reader(file)
+    try:
+        return reader(file)
+    except InputError as error:
+        if file.data:
+            raise
+        raise file.error(error.code, "the file is empty: it has 0 bytes", fix="fill it, or leave it out") from None
 
 
 def unknown_format(relative: str, format: str | None) -> InputError:
