@@ -48,11 +48,11 @@ def erased_row(text: str) -> dict[str, Any] | None:
     if not text.startswith('{"axis"') and not text.startswith('{"erased"'):
         return None
     try:
-        value = json.loads(text)
+        value: Any = json.loads(text)
     except (ValueError, RecursionError):
         return None
     allowed = {"erased", "occurrences", *_KEPT}
-    is_one = isinstance(value, dict) and value.get("erased") is True and set(value) <= allowed
+    is_one = value.get("erased") is True and set(value) <= allowed
     return value if is_one and canonical_json(value) == text.encode() else None
 
 
@@ -113,7 +113,8 @@ def _skeleton(value: dict[str, Any]) -> str:
 
 
 def _place(one: dict[str, Any]) -> dict[str, Any]:
-    masked = (one.get("inputs") or {}).get(REDACTED)
+    inputs: dict[str, str] = one.get("inputs") or {}
+    masked = inputs.get(REDACTED)
     return {"source_sha256": one["source_sha256"], **({"inputs": {REDACTED: masked}} if masked else {})}
 
 
