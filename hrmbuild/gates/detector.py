@@ -36,6 +36,8 @@ class Detector:
     Looking for a few letters costs a hundredth of a pattern."""
     confirm: Callable[[str, int, int], bool] = _always
     """Whether text[start:end] is what it looks like: check digits, words before it."""
+    digits: int = 0
+    """A text with fewer digits holds nothing of the kind: the fewest that the pattern and the confirmation take."""
 
     def find(self, text: str) -> Iterable[Found]:
         """What the pattern finds and the confirmation leaves."""
@@ -46,6 +48,7 @@ class Detector:
                 yield Found(self.kind, start, end)
 
 
+_DIGIT = re.compile(r"\d")
 _CLOSE_DIGITS = re.compile(
     r"\d(?:[ .\-/()]{0,3}\d){4}|[A-Z]{2}\d{2}[A-Z ]|\d\.\d{1,3}\.\d|[0-9a-fA-F:]{2}::?[0-9a-fA-F:]{2}"
 )
@@ -53,12 +56,17 @@ _CLOSE_DIGITS = re.compile(
 
 def find_all(text: str, detectors: Sequence[Detector]) -> list[Found]:
     """Everything that the detectors find, by place; of two that overlap the earlier detector's stays."""
-    lower = text.lower()
+    lower, n_digits = text.lower(), len(_DIGIT.findall(text))
     has_digits: bool | None = None
     kept: list[Found] = []
     for detector in detectors:
+        if n_digits < detector.digits:
+            continue
         if detector.hints:
-            if not any(hint in lower for hint in detector.hints):
+            for hint in detector.hints:  # half the time of `any` over a generator, and most detectors end here
+                if hint in lower:
+                    break
+            else:
                 continue
         else:
             has_digits = bool(_CLOSE_DIGITS.search(text)) if has_digits is None else has_digits

@@ -86,13 +86,13 @@ def _bare(text: str, start: int, end: int) -> bool:
 
 NATIONAL_IDS: tuple[Detector, ...] = (
     *(
-        Detector("national_id", re.compile(rf"(?<![\w.-]){shape}(?![\w-])"), (), _holds(module))
+        Detector("national_id", re.compile(rf"(?<![\w.-]){shape}(?![\w-])"), (), _holds(module), 7)
         for module, shape in _WITH_CHECK
     ),
-    Detector("national_id", _NINO, (), _named),
-    Detector("national_id", re.compile(r"(?<![\w.-])\d{3}-\d{2}-\d{4}(?![\w-])"), (), _ssn),
+    Detector("national_id", _NINO, (), _named, 6),
+    Detector("national_id", re.compile(r"(?<![\w.-])\d{3}-\d{2}-\d{4}(?![\w-])"), (), _ssn, 9),
     Detector("national_id", re.compile(r"(?<![\w.-])\d[\d .\-/]{7,19}\d(?![\w-])"),
              ("id", "ssn", "nino", "nir", "bsn", "pesel", "cpr", "aadhaar", "person", "social", "number", "ahv", "avs",
               "sozial", "rentenv", "steuer", "sin", "hetu", "pps", "sécu", "insee", "dni", "nif", "registre", "niss"),
-             _bare),
+             _bare, 2),
 )  # fmt: skip

@@ -189,28 +189,29 @@ PERSONAL: tuple[Detector, ...] = (
         r"(?<![\w.+-])[\w.+-]{1,64}(?:\([^()\n]{1,40}\)@(?:\([^()\n]{1,40}\))?|@\([^()\n]{1,40}\))"
         r"(?:[\w-]+\.)+[^\W\d_]{2,24}"), (")@", "@(")),
     Detector("iban", re.compile(
-        r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:(?:[ ]?[A-Z0-9]{4}){2,7}(?:[ ]?[A-Z0-9]{1,3})?)(?![A-Za-z0-9])"), (), _iban),
+        r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:(?:[ ]?[A-Z0-9]{4}){2,7}(?:[ ]?[A-Z0-9]{1,3})?)(?![A-Za-z0-9])"), (), _iban,
+        2),
     Detector("iban", re.compile(
-        r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:(?:[ -]?\d{4}){3,7}(?:[ -]?\d{1,3})?)(?!\d)"), (), _iban),
-    Detector("card", re.compile(r"(?<![\w.,-])\d(?:[ -]?\d){12,18}(?![\w-]|[.,]\d)"), (), _card),
+        r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:(?:[ -]?\d{4}){3,7}(?:[ -]?\d{1,3})?)(?!\d)"), (), _iban, 14),
+    Detector("card", re.compile(r"(?<![\w.,-])\d(?:[ -]?\d){12,18}(?![\w-]|[.,]\d)"), (), _card, 13),
     *NATIONAL_IDS,
     Detector("tax_id", _coded(
         r"tax(?:payer)?(?: (?:id|identification|reference|file))?|tin|itin|utr|tfn|steuer-?nummer|steuer-?id\w*|"
         r"steuerliche identifikationsnummer|steuer-?identifikationsnummer|idnr\.?|nif|numéro fiscal|codice fiscale",
         r"(?=(?:[^\d\n]{0,2}\d){7})[A-Z0-9](?:[ /\-]?[A-Z0-9]){7,15}"),
-        ("tax", "tin", "utr", "tfn", "steuer", "idnr", "nif", "fiscal"), _numbered(7)),
+        ("tax", "tin", "utr", "tfn", "steuer", "idnr", "nif", "fiscal"), _numbered(7), 7),
     Detector("passport", _coded(
         r"passports?|reisepass(?:nummer)?|passnummer|passeport|pasaporte|passaporto|paspoort|"
         r"personalausweis(?:nummer)?|"
         r"ausweisnummer|identity card|id card|carte d['’]identité|travel document|residence permit|aufenthaltstitel",
         r"(?=[A-Z]{0,3}\d*[A-Z]?\d)(?=\w*\d\w*\d\w*\d)[A-Z0-9]{6,12}", flags=re.I),
         ("passport", "pass", "pasaporte", "ausweis", "identity card", "id card", "identité", "travel document",
-         "residence permit", "aufenthaltstitel", "paspoort"), _numbered(4)),
+         "residence permit", "aufenthaltstitel", "paspoort"), _numbered(4), 4),
     Detector("driving_licence", _coded(
         r"(?:driving|driver'?s?|drivers|driver’s) licen[cs]es?|dl|führerschein(?:nummer)?|permis de conduire|"
         r"permiso de conducir|rijbewijs",
         r"(?=\w*\d\w*[ -]?\w*\d)[A-Z0-9](?:[ -]?[A-Z0-9]){5,19}"),
-        ("licen", "dl", "führerschein", "permis", "rijbewijs"), _numbered(4)),
+        ("licen", "dl", "führerschein", "permis", "rijbewijs"), _numbered(4), 4),
     Detector("health_id", _coded(
         r"nhs|medicare|medicaid|health (?:insurance|card|plan)|patient|medical record|mrn|insured person|"
         r"versicherten-?nummer|"
@@ -218,18 +219,18 @@ PERSONAL: tuple[Detector, ...] = (
         r"(?=(?:[A-Z0-9][ -]?)*\d)[A-Z0-9](?:[ -]?[A-Z0-9]){5,17}"),
         ("nhs", "medic", "health", "patient", "mrn", "insured", "versicherten", "kvnr", "gesundheit",
          "member", "vitale",
-         "ehic"), _numbered(6)),
+         "ehic"), _numbered(6), 6),
     Detector("bank_account", _coded(
         r"(?:bank |giro |savings |current |checking |salary )?(?:account|acct|a/c)|kontonummer|konto-?nr\.?|"
         r"numéro de compte|kto\.?",
-        r"\d(?:[ -]?\d){6,16}"), ("account", "acct", "a/c", "konto", "compte", "kto"), _numbered(7)),
+        r"\d(?:[ -]?\d){6,16}"), ("account", "acct", "a/c", "konto", "compte", "kto"), _numbered(7), 7),
     Detector("birth_date", _coded(
         r"date of birth|d\.?o\.?b\.?|born|birth ?dates?|birthdays?|geboren|geb\.|geburtsdatum|geburtstag|née?|"
         r"date de naissance|"
         r"fecha de nacimiento|nacid[oa]|nat[oa] il|data di nascita|geboortedatum", _DATE),
         ("birth", "dob", "d.o.b", "born", "gebor", "geb.", "geburt", "né ", "née", "naissance", "nacimi",
          "nacid", "nascita",
-         "nato", "nata", "geboorte")),
+         "nato", "nata", "geboorte"), digits=3),
     Detector("licence_plate", _coded(
         r"(?:licen[cs]e|number|registration|vehicle) plates?|plates?|(?:vehicle|car|van|truck|motorcycle|"
         r"vehicle's) (?:registration|reg)"
@@ -237,27 +238,27 @@ PERSONAL: tuple[Detector, ...] = (
         r"rejestracyjny",
         r"(?-i:[A-ZÄÖÜ0-9]{1,8}(?:[ -]{1,2}[A-Z0-9]{1,4}){0,3})"),
         ("plate", "registration", "reg", "kennzeichen", "immatriculation", "plaque", "matrícula", "targa", "kenteken",
-         "rejestracyjny"), _has_letter_and_digits),
+         "rejestracyjny"), _has_letter_and_digits, 1),
     Detector("phone", re.compile(
         r"(?<![\w+.,-])(?:\+|"
-        r"00(?=[1-9]\d))[1-9]\d{0,2}(?:[ .\-/]{0,2}\(0\))?(?:[ .\-/()]{0,2}\d){6,12}(?![\w])"), (), _phone),
+        r"00(?=[1-9]\d))[1-9]\d{0,2}(?:[ .\-/]{0,2}\(0\))?(?:[ .\-/()]{0,2}\d){6,12}(?![\w])"), (), _phone, 7),
     Detector("phone", re.compile(r"(?<![\w.,-])(?:1[-. ])?\(?[2-9]\d{2}\)?[-. ] ?[2-9]\d{2}[-.]\d{4}(?![\w-]|"
-                                 r"\.\d)"), (), _phone),
+                                 r"\.\d)"), (), _phone, 7),
     Detector("phone", re.compile(
         r"(?<![\w.,+-])(?:\(0\d{2,4}\) ?|0\d{2,5} ?[/-] ?|0\d{3,4} (?=\d{6,7}(?!\d))|07\d{3} (?=\d{3} ?\d{3}(?!\d))|"
         r"0\d{2} (?=\d{4} \d{4}(?!\d)))"
-        r"\d(?:[ -]?\d){4,8}(?![\w-]|[.,]\d)|(?<![\w.,+-])0[1-9](?:[ .]\d{2}){4}(?!\w)"), (), _phone),
+        r"\d(?:[ -]?\d){4,8}(?![\w-]|[.,]\d)|(?<![\w.,+-])0[1-9](?:[ .]\d{2}){4}(?!\w)"), (), _phone, 7),
     Detector("phone", re.compile(r"^(?P<v>\d{2,4}(?: \d{2,4}){2,4})(?=[ |,;-]{1,6}[\w.+-]{1,64}@)", re.M), ("@",),
-             _phone_beside_mail),
+             _phone_beside_mail, 8),
     Detector("phone", _coded(_PHONE_WORDS, r"\(?\+?\d(?:[ .\-/()]{0,2}\d){5,14}"),
              ("tel", "phone", "tél", "mobil", "cell", "handy", "fax", "call", "dial", "ring", "text",
               "whatsapp", "signal",
-              "sms", "hotline", "extension", "reach", "contact", "durchwahl", "portable"), _spoken_phone),
-    Detector("ip_address", re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)"), (), _ip),
+              "sms", "hotline", "extension", "reach", "contact", "durchwahl", "portable"), _spoken_phone, 6),
+    Detector("ip_address", re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)"), (), _ip, 4),
     Detector("ip_address", re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){2,7}(?::?[0-9a-fA-F]{1,4}|"
                                       r":)(?:[0-9a-fA-F:]*)(?![\w:])"),
              ("::", ":"), _ip),
-    *(Detector("address", pattern, hints) for pattern, hints in zip(_ADDRESSES, _STREET_HINTS, strict=True)),
+    *(Detector("address", pattern, hints, digits=1) for pattern, hints in zip(_ADDRESSES, _STREET_HINTS, strict=True)),
 )  # fmt: skip
 """The most particular first: an IBAN's digits are no card number, a card's no telephone number."""
 
