@@ -14,7 +14,7 @@ the training without it, with the range over seeds beside it: two ranges that ov
 Resumable: corpora are frozen once into `build/bench-corpus/`, a finished training is one JSON line of `results.jsonl`
 there. The last line printed is one JSON object.
 
-    python tests/benchmarks/bench_corpus.py [--steps 300] [--seeds 3] [--jobs 2] [--threads 1]
+    python tests/benchmarks/bench_corpus.py [--steps 240] [--seeds 3] [--jobs 2] [--threads 1]
 """
 
 from __future__ import annotations
@@ -254,7 +254,7 @@ def effects(lines: list[Row]) -> dict[str, dict[str, float]]:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=240)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
     parser.add_argument("--threads", type=int, default=1, help="of each training")
