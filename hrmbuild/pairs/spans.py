@@ -46,8 +46,9 @@ def line_masks(text: str) -> list[Mask]:
 
 _MARKS = re.compile(
     r"\[\^[^\]\s]{1,20}\]|(?P<open>!?\[)(?P<words>[^\[\]]+)(?P<close>\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?\)|\]\[[^\]]*\])|"
-    r"(?P<left>\*\*|__|(?<![\w*])\*|(?<!\w)_)(?=\S)(?P<strong>[^*_\n]+?)(?<=\S)(?P<right>(?P=left))(?![\w*])"
+    r"(?P<left>\*\*|(?<![^\s(\[{\"“‘'>*–—-])__|(?<![\w*])\*|(?<!\w)_)(?=\S)(?P<strong>[^*_\n]+?)(?<=\S)(?P<right>(?P=left))(?![\w*])"
 )
+"""Two underscores are a mark only where a word may begin: in `$__ a year` they are a blank to be filled in."""
 
 
 def mark_masks(text: str) -> list[Mask]:
