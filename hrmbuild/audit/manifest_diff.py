@@ -39,6 +39,7 @@ def manifest_diff(old: Manifest, new: Manifest) -> dict[str, Any]:
         | _changes({"tokenizer": old.tokenizer.sha256, "vocab_size": old.tokenizer.vocab_size},
                    {"tokenizer": new.tokenizer.sha256, "vocab_size": new.tokenizer.vocab_size}),
         "gates": _changes(_gates(old), _gates(new)),
+        "includes": _changes(_includes(old), _includes(new)),
         "rejections": _changes(old.rejections, new.rejections),
         "counts": {
             heading: _changes(_pairs(getattr(old, heading)), _pairs(getattr(new, heading)))
@@ -55,6 +56,10 @@ def _named(manifest: Manifest) -> dict[str, Any]:
         "manifest_sha256": sha256_hex(manifest.canonical_bytes()), "content_root": manifest.content_root,
         "pairs": pairs, "sources": len(manifest.sources), "label": manifest.label,
     }  # fmt: skip
+
+
+def _includes(manifest: Manifest) -> dict[str, str]:
+    return {one.name: f"{one.content_root}, {one.taken.pairs} pairs" for one in manifest.includes or ()}
 
 
 def _totals(old: Manifest, new: Manifest, *, tokens: bool) -> tuple[int, int]:

@@ -31,6 +31,7 @@ def label_check(manifest: Manifest, labels: Iterable[tuple[str, frozenset[str]]]
         found.add(label)
         if label not in set[str]().union(*(of_source.get(one, {label}) for one in sources)):
             wrong.add(f"rows have the label {label}, which none of their sources has")
+    found |= {one.label for one in manifest.includes or ()} if found else set[str]()
     if manifest.label not in found and found:
         wrong.add(f"no row has the manifest's label {manifest.label}")
     undeclared = found - set(order) if order else set[str]()

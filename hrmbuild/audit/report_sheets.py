@@ -31,11 +31,19 @@ def lineage(given: ReportInput) -> dict[str, Any]:
     manifest = given.manifest
     by = given.facts.by.get("derivation", {}) if given.facts else {}
     made_from = "the train split of this corpus" if manifest.tokenizer.trained_on == "train_split" else "elsewhere"
+    made_from += "".join(f" and of {one.name}" for one in manifest.includes or ())
     return {
         "lineage": manifest.lineage,
         "complete": manifest.lineage == "complete",
         "tokenizer_from": made_from,
         "vocab_size": manifest.tokenizer.vocab_size,
+        "includes": [
+            {"name": one.name, "content_root": one.content_root, "lineage": one.lineage, "taken": one.taken.pairs,
+             "left_out": dict(one.left_out), "path": entry.source.path, "owner": entry.source.owner,
+             "license": entry.source.license, "maker": entry.source.maker, "label": entry.source.label,
+             "pairs": entry.count.pairs}
+            for one in manifest.includes or () for entry in one.sources
+        ],
         "derivations": [
             {"derivation": name, "meaning": _DERIVATIONS.get(name, ""), "pairs": n} for name, n in sorted(by.items())
         ],

@@ -172,7 +172,7 @@ def diff_lines(made: DiffReport) -> list[str]:
              f"label         {value['old']['label']} -> {value['new']['label']}"]  # fmt: skip
     lines += ["same rows     both have the same content root"] if value["same_corpus"] else []
     lines += _source_lines(value["sources"])
-    for name in ("settings", "gates", "rejections"):
+    for name in ("settings", "includes", "gates", "rejections"):
         lines += [f"{name[:-1]:<13} {visible(key)}: {_told(before)} -> {_told(now)}"
                   for key, (before, now) in value[name].items()]  # fmt: skip
     lines += [f"{heading:<13} {visible(key)}: {_told(before)} -> {_told(now)}"

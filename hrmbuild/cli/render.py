@@ -34,6 +34,12 @@ def freeze_lines(report: FreezeReport) -> list[str]:
     lines += [f"tokenizer     {manifest.tokenizer.sha256} ({manifest.tokenizer.vocab_size:,} entries)"]
     lines += [f"label         {manifest.label}", f"lineage       {manifest.lineage}"]
     lines += [f"left out      {manifest.left_out:,} pairs above --max-label"] if manifest.left_out else []
+    lines += [
+        f"includes      {one.name} {one.content_root[:12]}…: {one.taken.pairs:,} of {one.splits['train']:,} train "
+        f"pairs, {one.taken.instruction_tokens + one.taken.response_tokens:,} tokens; left out: "
+        + (", ".join(f"{code} {n:,}" for code, n in one.left_out.items()) or "none")
+        for one in manifest.includes or ()
+    ]
     lines += review_facts(manifest)
     lines += [f"signed by     {report.signed_by}"] if report.signed_by else []
     return [*lines, f"manifest      {here(report.folder)}" + (" (unchanged)" if report.unchanged else "")]

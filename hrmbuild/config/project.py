@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from hrmbuild.config.base import Settings
 from hrmbuild.config.database import DatabaseConfig
+from hrmbuild.config.included import IncludeConfig
 from hrmbuild.config.joined import CaseConfig, ExceptionConfig
 from hrmbuild.config.limits import LimitsConfig
 from hrmbuild.config.permission import PermissionConfig, ProtectedAttribute
@@ -338,6 +339,8 @@ class ProjectConfig(Settings):
     as_of: dt.date | None = None
     """The day that validity is judged by; the clock is never read."""
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
+    include: tuple[IncludeConfig, ...] | None = Field(default=None, min_length=1)
+    """Frozen corpora (a base mix) whose train rows are trained on too; absent: none."""
     labels: tuple[str, ...] = DEFAULT_LABELS
     """Sensitivity, lowest first."""
     roles: dict[str, str] | None = None
@@ -357,6 +360,13 @@ class ProjectConfig(Settings):
     package: PackageConfig | None = None
     approvals: ApprovalsConfig | None = None
     """Absent: nobody's."""
+
+    @field_validator("include")
+    @classmethod
+    def _included_once(cls, value: tuple[IncludeConfig, ...] | None) -> tuple[IncludeConfig, ...] | None:
+        if value is not None and len({one.root for one in value}) != len(value):
+            raise ValueError("a root stands twice: say `repeat` to show its pairs more often")
+        return value
 
     @field_validator("labels")
     @classmethod

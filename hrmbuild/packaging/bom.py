@@ -12,6 +12,7 @@ from typing import Any
 
 from hrmbuild.packaging.card_facts import CardFacts
 from hrmbuild.packaging.licenses import spdx_id
+from hrmbuild.records.included import IncludedManifest
 from hrmbuild.records.manifest import Manifest, SourceEntry
 
 _NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 9562: names that are URLs
@@ -30,12 +31,14 @@ def bill_of_materials(facts: CardFacts, *, weights_sha256: str, hrmbuild: str) -
             "component": _model(facts, weights_sha256),
             "tools": {"components": [{"type": "application", "name": "hrmbuild", "version": hrmbuild}]},
         },
-        "components": [_corpus(facts.manifest), *_sources(facts.manifest)],
+        "components": [_corpus(facts.manifest), *_sources(facts.manifest), *_included(facts.manifest)],
         "dependencies": [
-            {"ref": "model", "dependsOn": ["corpus"]},
+            {"ref": "model", "dependsOn": ["corpus", *(ref for ref, _ in _include_refs(facts.manifest))]},
             {"ref": "corpus", "dependsOn": [_source_ref(i) for i in range(len(facts.manifest.sources))]},
+            *({"ref": ref, "dependsOn": [_included_ref(ref, i) for i in range(len(one.sources))]}
+              for ref, one in _include_refs(facts.manifest)),
         ],
-    }
+    }  # fmt: skip
 
 
 def _model(facts: CardFacts, weights_sha256: str) -> dict[str, Any]:
@@ -96,6 +99,47 @@ def _source(number: int, entry: SourceEntry) -> dict[str, Any]:
         "licenses": [_license(entry.source.license or "undeclared")],
         "data": [{"type": kind, "classification": entry.source.label}],
     }
+
+
+def _include_refs(manifest: Manifest) -> list[tuple[str, IncludedManifest]]:
+    return [(f"included-corpus-{number + 1}", one) for number, one in enumerate(manifest.includes or ())]
+
+
+def _included(manifest: Manifest) -> list[dict[str, Any]]:
+    """Each included corpus, then the files that pairs were taken of."""
+    return [
+        component
+        for ref, one in _include_refs(manifest)
+        for component in (_included_corpus(ref, one), *(_included_source(ref, i, one) for i in range(len(one.sources))))
+    ]
+
+
+def _included_corpus(ref: str, one: IncludedManifest) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "bom-ref": ref,
+        "name": one.name,
+        "description": f"included instruction-response pairs: train {one.taken.pairs}; lineage {one.lineage}",
+        "hashes": [{"alg": "SHA-256", "content": one.content_root}],
+        "data": [{"type": "dataset", "classification": one.label}],
+    }
+
+
+def _included_source(ref: str, number: int, one: IncludedManifest) -> dict[str, Any]:
+    source = one.sources[number].source
+    return {
+        "type": "data",
+        "bom-ref": _included_ref(ref, number),
+        "name": source.path,
+        "hashes": [{"alg": "SHA-256", "content": source.sha256}],
+        "licenses": [_license(source.license or "undeclared")],
+        "properties": [{"name": "hrmbuild:maker", "value": source.maker or "undeclared"}],
+        "data": [{"type": "dataset", "classification": source.label}],
+    }
+
+
+def _included_ref(ref: str, number: int) -> str:
+    return f"{ref}-source-{number + 1}"
 
 
 def _license(words: str) -> dict[str, dict[str, str]]:

@@ -45,6 +45,13 @@ class Materials(Noun):
     """Files of the hrmbuild that froze the corpus."""
     initial_weights: Sha256 | None = None
     """Weights that the run began from, where they were given."""
+    included: tuple[Sha256, ...] = ()
+    """Manifests of included corpora, `included_corpus_1` and on."""
+
+    def by_name(self) -> dict[str, str]:
+        """Name -> hash of each."""
+        told = {name: value for name, value in self.canonical().items() if name != "included"}
+        return told | {f"included_corpus_{number}": one for number, one in enumerate(self.included, start=1)}
 
 
 class Origin(Noun):
@@ -62,7 +69,7 @@ def provenance_statement(
 ) -> dict[str, Any]:
     """The statement over the files of `content_root`."""
     subjects = [(name, digest) for name, digest in sorted(files.items()) if name not in NOT_CONTENT]
-    materials = origin.materials.canonical()
+    materials = origin.materials.by_name()
     details: dict[str, Any] = {
         "builder": {"id": BUILDER, "version": {"hrmbuild": __version__, **origin.tools}},
         "byproducts": [{"name": "content_root", "digest": {"sha256": content_root}}],

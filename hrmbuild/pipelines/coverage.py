@@ -89,7 +89,7 @@ def coverage_of(manifest: Manifest, data: TokenData, config: RunConfig, *, repea
     stock = source_stock(manifest, data, slots)
     shown = np.bincount(first.pairs, minlength=len(slots)).astype(np.int64)
     seen = _seen(config, slots, repeats, n_steps=first.n_steps)
-    paths = {entry.source.sha256: entry.source.path for entry in reversed(manifest.sources)}
+    paths = {source.sha256: source.path for source in manifest.trained_sources}
     names = sorted(set(stock.strata))
     of_source = data.splits["train"].source_numbers.astype(np.int64)
     of_stratum = np.array([names.index(name) for name in stock.strata], dtype=np.int64)[of_source]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from hrmbuild.pipelines.freeze_manifest import build_manifest, decisions_entry, 
 from hrmbuild.pipelines.freeze_pack import Selection, ensure_salts, write_fixed_files, write_rejections, write_rows
 from hrmbuild.pipelines.freeze_signature import log_and_sign
 from hrmbuild.pipelines.identity import freeze_settings_sha256, ingest_identity, project_templates
+from hrmbuild.pipelines.included_rows import Taken, take, texts_of, write_left_out
+from hrmbuild.pipelines.includes import Included, open_includes, same_includes
 from hrmbuild.pipelines.keys import Ask, nobody, signing_key
 from hrmbuild.pipelines.manifests import all_manifests, folder_for, holds, restore, set_current
 from hrmbuild.pipelines.progress import Progress, SilentProgress
@@ -69,6 +72,7 @@ class FreezeReport:
             "tokenizer": manifest.tokenizer.canonical(),
             "label": manifest.label,
             "left_out": manifest.left_out,
+            "includes": [one.canonical() for one in manifest.includes or ()],
             "review": manifest.review.canonical() if manifest.review else None,
             "lineage": manifest.lineage,
             "unchanged": self.unchanged,
@@ -94,21 +98,22 @@ def freeze(
         ask: asks for the key's passphrase.
 
     Raises:
-        ConfigError: `freeze.undeclared`: an entry has no owner or licence; all of them at once.
+        ConfigError: `freeze.undeclared`: an entry has no owner or licence; all of them at once. `include.*`.
         UsageError: `keys.*`; `freeze.unknown_label`; `freeze.exists`: `out` holds something else.
-        InputError: `store.missing`, `store.locked`, `freeze.unsettled`, `freeze.stale_corpus`, `disk.*`.
-        AnswerIsNoError: `freeze.no_train_pair`: nothing could be trained on.
+        InputError: `store.missing`, `store.locked`, `freeze.unsettled`, `freeze.stale_corpus`, `disk.*`; `include.*`.
+        AnswerIsNoError: `freeze.no_train_pair`: nothing could be trained on; `include.above_max_label`.
     """
     shown = progress or SilentProgress()
     signer = signing_key(key, ask=ask) if key is not None else None
     _check_declared(project)
     _check_label(project, max_label)
+    included = open_includes(project, max_label=max_label)
     templates = project_templates(project)
     with Corpus.open(project.corpus_path, create=False) as corpus:
         _check_fresh(project, corpus, templates)
         selection = Selection(corpus, project.config.labels, max_label)
         with _incomplete_folder(out.parent if out else project.manifests_folder) as folder:
-            manifest = _write_folder(project, folder, selection, templates, shown)
+            manifest = _write_folder(project, folder, selection, templates, shown, included)
             final, unchanged = _publish(project, folder, manifest, out)
         corpus.record_freeze(manifest.content_root, max_label)
     log_and_sign(project, final, manifest, signer=signer)
@@ -128,7 +133,9 @@ def is_frozen_as(project: Project, folder: Path) -> bool:
             templates = project_templates(project)
             _check_fresh(project, corpus, templates)
             manifest = read_manifest(folder)
-        except InputError:
+            if not same_includes(project, manifest):
+                return False
+        except (InputError, ConfigError):
             return False
         selection = Selection(corpus, project.config.labels, manifest.max_label)
         same_settings = (manifest.config_sha256, manifest.templates_sha256) == (
@@ -228,11 +235,17 @@ def _incomplete_folder(parent: Path) -> Iterator[Path]:
 
 
 def _write_folder(
-    project: Project, folder: Path, selection: Selection, templates: Templates, progress: Progress
+    project: Project,
+    folder: Path,
+    selection: Selection,
+    templates: Templates,
+    progress: Progress,
+    included: Sequence[Included],
 ) -> Manifest:
     corpus = selection.corpus
     with disk_errors(folder):
-        tokenizer = _train_tokenizer(project, folder, selection, progress)
+        taken = _take(project, folder, selection, included, progress) if included else None
+        tokenizer = _train_tokenizer(project, folder, selection, progress, taken)
         salts = ensure_salts(corpus, known_from=all_manifests(project))
         progress.stage("freeze", total=corpus.n_pairs(), unit="pairs")
         pack = write_rows(folder, selection, tokenizer=tokenizer, salts=salts, progress=progress)
@@ -240,14 +253,30 @@ def _write_folder(
         below = frozenset(selection.labels[: selection.labels.index(label) + 1])
         write_rejections(folder, corpus, admitted=below)
         write_fixed_files(folder)
-        manifest = build_manifest(project, selection, pack, folder=folder, tokenizer=tokenizer, templates=templates)
+        manifest = build_manifest(project, selection, pack, folder=folder, tokenizer=tokenizer, templates=templates,
+                                  taken=taken)  # fmt: skip
         data = manifest.canonical_bytes()
         (folder / MANIFEST_NAME).write_bytes(data)
         (folder / DIGEST_NAME).write_bytes(digest_line(data))
     return manifest
 
 
-def _train_tokenizer(project: Project, folder: Path, selection: Selection, progress: Progress) -> TextTokenizer:
+def _take(
+    project: Project, folder: Path, selection: Selection, included: Sequence[Included], progress: Progress
+) -> Taken:
+    """The included rows that are trained on; those left out are written into the pack."""
+    progress.stage("included rows", total=None, unit="pairs")
+    gates = project.config.gates
+    held_out = chain.from_iterable(selection.pairs(split) for split in ("dev", "test"))
+    taken = take(included, texts_of(held_out), texts_of(selection.pairs("train")),
+                 leak_words=gates.leak_words, leak_common=gates.leak_common)  # fmt: skip
+    write_left_out(folder, taken.left_out)
+    return taken
+
+
+def _train_tokenizer(
+    project: Project, folder: Path, selection: Selection, progress: Progress, taken: Taken | None
+) -> TextTokenizer:
     if next(selection.train_texts(), None) is None:
         raise AnswerIsNoError(
             "freeze.no_train_pair",
@@ -258,8 +287,12 @@ def _train_tokenizer(project: Project, folder: Path, selection: Selection, progr
         )
     progress.stage("tokenizer", total=None, unit="texts")
     wanted = project.config.tokenizer.vocab_size
-    size = wanted or vocab_size_for(selection.train_texts(), preset=project.config.train.preset)
-    data = train_tokenizer(selection.train_texts(), vocab_size=size)
+
+    def texts() -> Iterator[str]:
+        return chain(selection.train_texts(), taken.texts() if taken is not None else ())
+
+    size = wanted or vocab_size_for(texts(), preset=project.config.train.preset)
+    data = train_tokenizer(texts(), vocab_size=size)
     (folder / evidence.TOKENIZER_NAME).write_bytes(data)
     return TextTokenizer(data)
 

@@ -18,9 +18,18 @@ from hrmbuild.pairs.prompt import OPEN_BOOK
 from hrmbuild.pipelines.freeze_pack import Pack, Selection
 from hrmbuild.pipelines.gate_counts import gate_entries
 from hrmbuild.pipelines.identity import code_sha256, freeze_settings_sha256
+from hrmbuild.pipelines.included_rows import Taken, included_entries
+from hrmbuild.pipelines.includes import lineage_of
 from hrmbuild.pipelines.review_summary import review_entry
 from hrmbuild.pipelines.surface_rules import surface_rules
-from hrmbuild.records.manifest import DecisionsEntry, Manifest, RefusedFile, SourceEntry, TokenizerEntry
+from hrmbuild.records.manifest import (
+    INCLUDED_LEFT_OUT_NAME,
+    DecisionsEntry,
+    Manifest,
+    RefusedFile,
+    SourceEntry,
+    TokenizerEntry,
+)
 from hrmbuild.store.reading import StoredSource
 from hrmbuild.tokens.tokenizer import TextTokenizer
 
@@ -33,8 +42,10 @@ def build_manifest(
     folder: Path,
     tokenizer: TextTokenizer,
     templates: Templates,
+    taken: Taken | None = None,
 ) -> Manifest:
-    """The manifest of the files in `folder`."""
+    """The manifest of the files in `folder`; `taken`: the included rows, where there are includes."""
+    included = taken.included if taken is not None else ()
     config, counts = project.config, pack.counts
     plain, salted = content_roots(pack.leaves), salted_roots(pack.leaves)
     assert salted is not None, "freeze gives every row a salt"
@@ -48,11 +59,12 @@ def build_manifest(
         prompt_template_sha256=templates.sha256(OPEN_BOOK),
         seed=config.seed,
         as_of=config.as_of.isoformat() if config.as_of else None,
-        label=pack.highest_label(config.labels),
+        label=max((pack.highest_label(config.labels), *(one.manifest.label for one in included)),
+                  key=config.labels.index),
         labels=config.labels,
         max_label=selection.max_label,
         left_out=selection.corpus.n_pairs() - len(pack.leaves),
-        lineage="complete",
+        lineage=lineage_of(included),
         sources=source_entries(selection, counts),
         refused=refused_files(selection),
         splits=counts.splits,
@@ -76,8 +88,12 @@ def build_manifest(
         content_roots=plain,
         content_root=content_root(plain),
         roots=salted,
-        evidence={name: hash_file(folder / name) for name in sorted(evidence.EVIDENCE_NAMES)},
-    )
+        evidence={
+            name: hash_file(folder / name)
+            for name in sorted((*evidence.EVIDENCE_NAMES, *([INCLUDED_LEFT_OUT_NAME] if included else [])))
+        },
+        includes=included_entries(taken, tokenizer) if taken is not None else None,
+    )  # fmt: skip
 
 
 def decisions_entry(selection: Selection) -> DecisionsEntry | None:

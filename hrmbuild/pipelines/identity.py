@@ -132,5 +132,7 @@ def freeze_settings_sha256(project: Project) -> str:
     number of steps is no other corpus. The run's preset counts where it bounds the vocabulary."""
     settings = canonical_settings(project.config)
     kept = {key: value for key, value in settings.items() if key not in _AFTER_FREEZE}
+    if "include" in kept:  # Where a base mix lies is no setting of the corpus: its root says which one is meant.
+        kept["include"] = [{key: one[key] for key in one if key != "manifest"} for one in kept["include"]]
     preset = None if project.config.tokenizer.vocab_size else project.config.train.preset
     return hash_value([kept, preset])

@@ -168,6 +168,7 @@ def origin_of(finished: FinishedRun, manifest: Manifest) -> Origin:
             packaging_code=code_sha256(),
             corpus_code=manifest.code_sha256,
             initial_weights=config.init_weights_sha256,
+            included=tuple(one.manifest_sha256 for one in manifest.includes or ()),
         ),
         parameters={
             "batch_tokens": str(config.batch_tokens),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hrmbuild.config.model import VOCAB_MULTIPLE
 from hrmbuild.config.presets import PRESETS
+from hrmbuild.records.counts import total
 from hrmbuild.records.manifest import Manifest
 from hrmbuild.tokens.vocabulary import largest_vocab_for
 
@@ -54,11 +55,12 @@ def counts_of_tokens(tokens: float, *, preset: str, passes: float) -> CorpusCoun
 
 def counts_of(manifest: Manifest, *, name: str) -> CorpusCounts:
     """Of the train split; repeats are spread by the sources' own counts."""
-    train = manifest.splits["train"]
+    included = manifest.includes or ()
+    train = total([manifest.splits["train"], *(one.taken for one in included)])
     slots = train.instruction_tokens + train.response_tokens + FRAME_TOKENS * train.pairs
     entries = [
         (entry.source.repeat or 1, entry.count.instruction_tokens + entry.count.response_tokens)
-        for entry in manifest.sources
+        for entry in (*manifest.sources, *(source for one in included for source in one.sources))
     ]
     plain = sum(tokens for _, tokens in entries)
     shown = sum(times * tokens for times, tokens in entries)

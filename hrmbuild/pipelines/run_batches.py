@@ -13,9 +13,11 @@ from pathlib import Path
 from hrmbuild.audit.checks import Check
 from hrmbuild.audit.evidence import TOKENIZER_NAME
 from hrmbuild.audit.manifest import load_manifest_bytes, read_manifest
+from hrmbuild.config.loading import Project
 from hrmbuild.config.project import MixConfig, StratumMix
 from hrmbuild.errors import HrmbuildError, InputError
 from hrmbuild.fingerprint import sha256_hex
+from hrmbuild.pipelines.includes import included_folders
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.train_corpus import FrozenCorpus, encode_into
 from hrmbuild.pipelines.train_mix import resolve_mix, run_repeats, source_repeats, source_stock
@@ -31,13 +33,17 @@ from hrmbuild.training.run_folder import RunFolder
 
 
 def check_batches(
-    run: RunFolder, config: RunConfig, *, manifest: Path, work: Path, deep: bool, progress: Progress | None
+    run: RunFolder, config: RunConfig, *, manifest: Path, project: Project, deep: bool, progress: Progress | None
 ) -> Iterator[Check]:
-    """The checks of a run whose manifest is at hand; `work` is where token files stand."""
+    """The checks of a run whose manifest is at hand; token files and includes are looked for in the project."""
+    work = project.work
     try:
-        frozen = _frozen(manifest)
+        frozen = _frozen(manifest, project)
         if (frozen.manifest.content_root, frozen.tokenizer.sha256) != (config.content_root, config.tokenizer_sha256):
             yield Check("batches", False, "the run names another corpus or tokenizer than its manifest")
+            return
+        if frozen.manifest.run_includes != config.includes:
+            yield Check("batches", False, "the run names other included corpora than its manifest")
             return
         if deep:
             yield _encoded_check(frozen, work, progress or SilentProgress())
@@ -57,19 +63,23 @@ def check_batches(
     yield _order_check(run, config, data, slots, repeats)
 
 
-def _frozen(folder: Path) -> FrozenCorpus:
+def _frozen(folder: Path, project: Project) -> FrozenCorpus:
     data = load_manifest_bytes(folder)
-    return FrozenCorpus(folder, read_manifest(folder), sha256_hex(data), load_tokenizer(folder / TOKENIZER_NAME))
+    manifest = read_manifest(folder)
+    included = included_folders(project, manifest)
+    return FrozenCorpus(folder, manifest, sha256_hex(data), load_tokenizer(folder / TOKENIZER_NAME), included)
 
 
 def _open(work: Path, config: RunConfig) -> TokenData | None:
-    root, digest = config.content_root, config.tokenizer_sha256
+    root, digest = config.training_root, config.tokenizer_sha256
     folder = work / "token-files" / folder_name(root, digest)
     return open_token_files(folder, content_root=root, tokenizer_sha256=digest) if folder.is_dir() else None
 
 
 def _encoded_check(frozen: FrozenCorpus, work: Path, progress: Progress) -> Check:
     """The manifest encoded again: the same bytes in every file."""
+    if len(frozen.included) < len(frozen.manifest.includes or ()):
+        return Check("token files", True, "not encoded again: an included corpus is not at hand")
     with tempfile.TemporaryDirectory(prefix="hrmbuild-") as temporary:
         made: TokenFiles = encode_into(Path(temporary) / "tokens", frozen, progress=progress)
     folder = work / "token-files" / folder_name(made.content_root, made.tokenizer_sha256)

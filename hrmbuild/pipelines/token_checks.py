@@ -5,21 +5,29 @@ Owns those checks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from hrmbuild.audit.checks import Check, named
 from hrmbuild.audit.evidence import TOKENIZER_NAME, EvidenceRow, read_evidence
 from hrmbuild.audit.rows import parse_row
 from hrmbuild.errors import InputError
+from hrmbuild.pipelines.included_rows import included_rows
 from hrmbuild.pipelines.progress import Progress
 from hrmbuild.records.manifest import Manifest
 from hrmbuild.tokens.encode_stream import count_stream
 from hrmbuild.tokens.tokenizer import TextTokenizer, load_tokenizer, train_tokenizer
 
 
-def check_tokenizer(folder: Path, manifest: Manifest, *, deep: bool, progress: Progress) -> Iterator[Check]:
-    """The tokenizer's hash and size; with `deep` its training and the token counts of every row."""
+def check_tokenizer(
+    folder: Path, manifest: Manifest, *, deep: bool, progress: Progress, included: Mapping[str, Path]
+) -> Iterator[Check]:
+    """The tokenizer's hash and size; with `deep` its training and the token counts of every row.
+
+    Args:
+        included: folder of each included corpus that is at hand, by its content root.
+    """
     try:
         tokenizer = load_tokenizer(folder / TOKENIZER_NAME)
     except InputError as error:
@@ -30,7 +38,8 @@ def check_tokenizer(folder: Path, manifest: Manifest, *, deep: bool, progress: P
     wrong += [] if tokenizer.vocab_size == told.vocab_size else [f"it has {tokenizer.vocab_size} entries"]
     yield Check("tokenizer", not wrong, "; ".join(wrong) or f"{told.vocab_size} entries, as frozen")
     if deep:
-        for name, check in (("tokenizer training", _training), ("token counts", _token_counts)):
+        training = partial(_training, included=included)
+        for name, check in (("tokenizer training", training), ("token counts", _token_counts)):
             try:
                 ok, detail = check(folder, manifest, tokenizer, progress)
             except InputError as error:
@@ -40,13 +49,18 @@ def check_tokenizer(folder: Path, manifest: Manifest, *, deep: bool, progress: P
             yield Check(name, ok, detail)
 
 
-def _training(folder: Path, manifest: Manifest, tokenizer: TextTokenizer, progress: Progress) -> tuple[bool, str]:
+def _training(
+    folder: Path, manifest: Manifest, tokenizer: TextTokenizer, progress: Progress, *, included: Mapping[str, Path]
+) -> tuple[bool, str]:
     """Trained on the rows of the train split, the same entries come out: no other text had a part in it.
 
     Entries are compared and not bytes, since another version of the library may write the same tokenizer differently.
     """
     if manifest.tokenizer.trained_on == "given":
         return not manifest.lineage.startswith("complete"), "given: its own corpus is outside this manifest"
+    includes = manifest.includes or ()
+    if any(one.content_root not in included for one in includes):
+        return True, "not trained again: an included corpus, which it learnt from too, is not at hand"
     progress.stage("tokenizer", total=manifest.splits["train"].pairs, unit="pairs")
     n_rows = 0
 
@@ -57,6 +71,10 @@ def _training(folder: Path, manifest: Manifest, tokenizer: TextTokenizer, progre
                 yield from (instruction, response)
                 n_rows += 1
                 progress.advance()
+        for one in includes:
+            for value in included_rows(folder, one, included[one.content_root]):
+                yield from (value["instruction"], value["response"])
+                n_rows += 1
 
     again = TextTokenizer(train_tokenizer(texts(), vocab_size=manifest.tokenizer.vocab_size))
     same = again.entries() == tokenizer.entries()

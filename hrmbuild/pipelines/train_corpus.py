@@ -7,18 +7,24 @@ database: later ingests change nothing for an older manifest, unless they took a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from heapq import merge
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
-from hrmbuild.audit.evidence import SALTS_NAME, TOKENIZER_NAME, read_rows
+from hrmbuild.audit.evidence import TOKENIZER_NAME, read_rows
 from hrmbuild.audit.manifest import load_manifest_bytes, manifest_folder, read_manifest
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError
-from hrmbuild.fingerprint import hash_file, sha256_hex
+from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.pipelines.approvals import refuse_to_freeze_first
 from hrmbuild.pipelines.corpus_checks import compare_with_corpus
 from hrmbuild.pipelines.freeze import freeze
+from hrmbuild.pipelines.included_rows import included_rows
+from hrmbuild.pipelines.includes import checked_folders
 from hrmbuild.pipelines.manifests import current_manifest
+from hrmbuild.pipelines.pack_intact import check_evidence
 from hrmbuild.pipelines.progress import Progress
 from hrmbuild.pipelines.withdrawn_material import refuse_withdrawn
 from hrmbuild.records.manifest import Manifest
@@ -36,6 +42,8 @@ class FrozenCorpus:
     manifest: Manifest
     manifest_sha256: str
     tokenizer: TextTokenizer
+    included: dict[str, Path] = field(default_factory=dict[str, Path])
+    """Folder of each included corpus, by its content root."""
 
 
 def frozen_corpus(project: Project, *, manifest: Path | None, corpus: Path | None, progress: Progress) -> FrozenCorpus:
@@ -53,7 +61,8 @@ def frozen_corpus(project: Project, *, manifest: Path | None, corpus: Path | Non
     frozen = read_manifest(folder)
     progress.message(f"manifest {folder.name}, content root {frozen.content_root}")
     refuse_withdrawn(project, folder, frozen)
-    _check_evidence(folder, frozen)
+    check_evidence(folder, frozen, fix="restore the folder, or run: hrmbuild freeze")
+    included = checked_folders(project, frozen)
     beside = corpus or (project.corpus_path if project.corpus_path.is_file() else None)
     if beside is not None:
         n_pairs = sum(count.pairs for count in frozen.splits.values())
@@ -61,25 +70,7 @@ def frozen_corpus(project: Project, *, manifest: Path | None, corpus: Path | Non
         _check_corpus(folder, frozen, corpus=beside)
         progress.advance(n_pairs)
     data = load_manifest_bytes(folder)
-    return FrozenCorpus(folder, frozen, sha256_hex(data), load_tokenizer(folder / TOKENIZER_NAME))
-
-
-def _check_evidence(folder: Path, manifest: Manifest) -> None:
-    """Every file that the manifest lists, by hash; the salts may be kept elsewhere."""
-    for name, expected in sorted(manifest.evidence.items()):
-        path = folder / name
-        if name == SALTS_NAME and not path.exists():
-            continue
-        if not path.is_file() or hash_file(path) != expected:
-            raise InputError(
-                "evidence.altered",
-                "this file is not the one that was frozen"
-                if path.is_file()
-                else "this file of the manifest is missing",
-                where=str(path),
-                why="what is trained on must be what the manifest says",
-                fix="restore the folder, or run: hrmbuild freeze",
-            )
+    return FrozenCorpus(folder, frozen, sha256_hex(data), load_tokenizer(folder / TOKENIZER_NAME), included)
 
 
 def _check_corpus(folder: Path, manifest: Manifest, *, corpus: Path) -> None:
@@ -98,7 +89,7 @@ def _check_corpus(folder: Path, manifest: Manifest, *, corpus: Path) -> None:
 
 def token_data(project: Project, frozen: FrozenCorpus, *, progress: Progress) -> TokenData:
     """The corpus as token files under `token-files/`: opened where they are good, else written."""
-    root, digest = frozen.manifest.content_root, frozen.tokenizer.sha256
+    root, digest = frozen.manifest.training_root, frozen.tokenizer.sha256
     folder = project.work / "token-files" / folder_name(root, digest)
     if folder.is_dir():
         try:
@@ -112,12 +103,14 @@ def token_data(project: Project, frozen: FrozenCorpus, *, progress: Progress) ->
 def encode_into(folder: Path, frozen: FrozenCorpus, *, progress: Progress) -> TokenFiles:
     """Write the token files of a frozen corpus; `folder` is complete or absent, and replaced."""
     manifest = frozen.manifest
-    progress.stage("encode", total=sum(count.pairs for count in manifest.splits.values()), unit="pairs")
+    n_included = sum(one.taken.pairs for one in manifest.includes or ())
+    n_pairs = sum(count.pairs for count in manifest.splits.values()) + n_included
+    progress.stage("encode", total=n_pairs, unit="pairs")
     return write_token_files(
-        {split: token_rows(frozen.folder, split) for split in SPLITS},
+        {split: _rows(frozen, split) for split in SPLITS},
         frozen.tokenizer,
-        content_root=manifest.content_root,
-        sources=[entry.source.sha256 for entry in manifest.sources],
+        content_root=manifest.training_root,
+        sources=[source.sha256 for source in manifest.trained_sources],
         folder=folder,
         on_pairs=progress.advance,
     )
@@ -125,6 +118,21 @@ def encode_into(folder: Path, frozen: FrozenCorpus, *, progress: Progress) -> To
 
 def token_rows(folder: Path, split: Split) -> Iterator[TokenRow]:
     """What the token files take from the evidence pack, ordered by id, a few thousand pairs in memory."""
-    for row in read_rows(folder, split):
-        source = row["occurrences"][0]["source_sha256"]
-        yield TokenRow(row["id"], source, row["condition"], row["instruction"], row["response"])
+    return map(_token_row, read_rows(folder, split))
+
+
+def _rows(frozen: FrozenCorpus, split: Split) -> Iterator[TokenRow]:
+    """Own rows; in the train split included ones among them, all by id: which comes from where decides no order."""
+    own = token_rows(frozen.folder, split)
+    if split != "train":
+        return own
+    others = [
+        map(_token_row, included_rows(frozen.folder, one, frozen.included[one.content_root]))
+        for one in frozen.manifest.includes or ()
+    ]
+    return merge(own, *others, key=attrgetter("id"))
+
+
+def _token_row(row: dict[str, Any]) -> TokenRow:
+    source = row["occurrences"][0]["source_sha256"]
+    return TokenRow(row["id"], source, row["condition"], row["instruction"], row["response"])

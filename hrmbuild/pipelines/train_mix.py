@@ -45,7 +45,7 @@ class SourceStock:
 
 def source_stock(manifest: Manifest, data: TokenData, slots: Int64s) -> SourceStock:
     """Count each file; `slots` as trained, 0 for a pair that takes no part."""
-    sources = {entry.source.sha256: entry.source for entry in reversed(manifest.sources)}
+    sources = {source.sha256: source for source in manifest.trained_sources}
     ordered = [sources[sha256] for sha256 in data.files.sources]
     numbers, n = data.splits["train"].source_numbers, len(data.files.sources)
     return SourceStock(
@@ -77,7 +77,7 @@ def resolve_mix(mix: MixConfig, stock: SourceStock) -> RunMix:
 
 def source_repeats(manifest: Manifest) -> dict[str, int]:
     """Repeats above one, by the hash of the file, as the manifest holds them."""
-    found = {entry.source.sha256: entry.source.repeat or 1 for entry in manifest.sources}
+    found = {source.sha256: source.repeat or 1 for source in manifest.trained_sources}
     return {sha256: repeat for sha256, repeat in sorted(found.items()) if repeat > 1}
 
 

@@ -158,7 +158,7 @@ def plan_epoch(frozen: FrozenCorpus, data: TokenData, settings: TrainConfig, *, 
 
 def _too_long(frozen: FrozenCorpus, data: TokenData, slots: Int64s) -> dict[str, int]:
     counts = np.bincount(data.splits["train"].source_numbers[slots == 0], minlength=len(data.files.sources))
-    paths = {entry.source.sha256: entry.source.path for entry in reversed(frozen.manifest.sources)}
+    paths = {source.sha256: source.path for source in frozen.manifest.trained_sources}
     found = {paths[sha]: int(n) for sha, n in zip(data.files.sources, counts, strict=True) if n}
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
@@ -192,7 +192,7 @@ def _first_epoch(
             fix=f"set train.batch_tokens to at least {longest * shape.bins:,}"
             + (", or use fewer ranks" if cut else ""),
         )
-    key = PlanKey(frozen.manifest.content_root, frozen.tokenizer.sha256, seed, 0)
+    key = PlanKey(frozen.manifest.training_root, frozen.tokenizer.sha256, seed, 0)
     return epoch_plan(key, slots, shape=shape, repeats=repeats)
 
 
@@ -226,4 +226,5 @@ def resolve(
         repeats=epoch.repeats_by_source,
         mix=epoch.mix,
         init_weights_sha256=init_sha256,
+        includes=frozen.manifest.run_includes,
     )

@@ -76,7 +76,7 @@ def verify(
     chain = _Chain(project, corpus, sources, progress, deep=deep, trust=judge)
     if kind == "manifest":
         report = verify_manifest(folder, corpus=chain.corpus, sources=chain.sources, deep=chain.deep, trust=judge,
-                                 log=chain.log_of(folder), progress=progress)  # fmt: skip
+                                 log=chain.log_of(folder), project=project, progress=progress)  # fmt: skip
         return replace(report, path=str(path))
     if kind == "run":
         return VerifyReport("run", str(path), (*verify_run_folder(folder), *chain.of_run(folder)))
@@ -167,7 +167,7 @@ class _Chain:
         found = find_frozen(self._project, record.manifest_sha256) if self._project is not None else None
         if self._project is not None and found is not None:
             yield from check_batches(
-                RunFolder(folder), record.config, manifest=found, work=self._project.work, deep=bool(self.deep),
+                RunFolder(folder), record.config, manifest=found, project=self._project, deep=bool(self.deep),
                 progress=self._progress,
             )  # fmt: skip
         yield from self.of_corpus(record.manifest_sha256)
@@ -183,7 +183,8 @@ class _Chain:
         try:
             trust = self._trust if (found / SIGNATURE_NAME).is_file() else None
             report = verify_manifest(found, corpus=self._matching_corpus(found), sources=self.sources, trust=trust,
-                                     deep=self.deep, log=self.log_of(found), progress=self._progress)  # fmt: skip
+                                     deep=self.deep, log=self.log_of(found), project=self._project,
+                                     progress=self._progress)  # fmt: skip
         except HrmbuildError as error:
             yield Check("corpus", False, f"{error.what} ({error.where})" if error.where else error.what)
             return

@@ -27,11 +27,14 @@ from hrmbuild.audit.manifest_signature import log_check, manifest_signature_chec
 from hrmbuild.audit.pack_checks import check_pack
 from hrmbuild.audit.pack_rows import PackContents, load_pack
 from hrmbuild.audit.trust import Trust
+from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.pipelines.corpus_checks import check_corpus
 from hrmbuild.pipelines.decided import SAID, WITHDRAWN, decided
 from hrmbuild.pipelines.decision_checks import manifest_decisions_checks
+from hrmbuild.pipelines.include_checks import include_checks
+from hrmbuild.pipelines.includes import included_folders
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.remake_checks import Remake, remake_checks
 from hrmbuild.pipelines.source_checks import check_sources
@@ -40,7 +43,7 @@ from hrmbuild.records.manifest import Manifest
 from hrmbuild.tokens.encode_stream import available_cores
 
 
-def verify_manifest(
+def verify_manifest(  # noqa: PLR0913 - one argument for each thing that may be at hand
     path: Path,
     *,
     corpus: Path | None = None,
@@ -48,6 +51,7 @@ def verify_manifest(
     deep: bool | Remake = False,
     trust: Trust | None = None,
     log: Path | None = None,
+    project: Project | None = None,
     progress: Progress | None = None,
 ) -> VerifyReport:
     """Check a manifest's folder.
@@ -61,6 +65,7 @@ def verify_manifest(
         trust: whose signature counts; absent: who froze it is not asked.
         log: the log of the project that it was frozen in, where that is at hand; of sources that the decisions beside
             it withdrew since, neither the files nor the corpus without them are compared.
+        project: whose settings say where included corpora lie; absent: they are not at hand.
 
     Raises:
         InputError: `manifest.missing`; `store.*` where the given corpus cannot be opened.
@@ -78,7 +83,9 @@ def verify_manifest(
     pack = load_pack(folder, processes=available_cores(), on_rows=shown.advance)
     checks = [_bytes_check(data), _digest_check(folder, data)]
     checks += check_pack(folder, manifest, pack)
-    checks += check_tokenizer(folder, manifest, deep=bool(deep), progress=shown)
+    at_hand = included_folders(project, manifest)
+    checks += check_tokenizer(folder, manifest, deep=bool(deep), included=at_hand, progress=shown)
+    checks += include_checks(folder, manifest, at_hand=at_hand, deep=bool(deep), verify=_checks_of)
     checks += manifest_signature_checks(folder, manifest, data, trust=trust)
     checks += _log_checks(folder, data, log, trust=trust)
     gone = _withdrawn(log)
@@ -91,6 +98,11 @@ def verify_manifest(
     if isinstance(deep, Remake):
         checks += remake_checks(deep, folder, manifest, progress=shown)
     return VerifyReport("manifest", str(folder), tuple(checks))
+
+
+def _checks_of(folder: Path) -> tuple[Check, ...]:
+    """Of an included corpus: its folder alone."""
+    return verify_manifest(folder).checks
 
 
 def _withdrawn(log: Path | None) -> set[str]:

@@ -35,7 +35,9 @@ def withdrawn_sources(project: Project) -> dict[str, str]:
 def withdrawn_in(project: Project, manifest: Manifest) -> list[str]:
     """Paths of the withdrawn sources that this manifest was made from."""
     gone = withdrawn_sources(project)
-    return [one.source.path for one in manifest.sources if one.status == "read" and one.source.sha256 in gone]
+    own = [one.source.path for one in manifest.sources if one.status == "read" and one.source.sha256 in gone]
+    return own + [f"{included.name}: {one.source.path}" for included in manifest.includes or ()
+                  for one in included.sources if one.source.sha256 in gone]  # fmt: skip
 
 
 def refuse_withdrawn(project: Project, folder: Path, manifest: Manifest) -> None:

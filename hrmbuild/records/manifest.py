@@ -10,25 +10,12 @@ from typing import Literal
 from pydantic import Field
 
 from hrmbuild.records.base import DecimalText, Noun, Sha256
+from hrmbuild.records.counts import Count, Roots
+from hrmbuild.records.included import IncludedManifest, RunIncludes, training_root
 from hrmbuild.records.source import Source
 
-
-class Roots(Noun):
-    """RFC 6962 roots, one a split. An empty split has the hash of nothing, SHA-256('')."""
-
-    train: Sha256
-    dev: Sha256
-    test: Sha256
-
-
-class Count(Noun):
-    """How much of the corpus falls under one heading."""
-
-    pairs: int = Field(ge=0)
-    instruction_tokens: int = Field(ge=0)
-    """Content tokens of the instructions, control tokens left out."""
-    response_tokens: int = Field(ge=0)
-    """Content tokens of the responses, the end token left out."""
+INCLUDED_LEFT_OUT_NAME = "included_left_out.jsonl"
+"""File of the evidence pack: every included row that is not trained on, with its reason."""
 
 
 class RefusedFile(Noun):
@@ -183,3 +170,31 @@ class Manifest(Noun):
     """Over salted rows, leaves ordered by leaf hash: what is signed and shown outside."""
     evidence: dict[str, Sha256]
     """Files of the evidence pack beside the manifest, by name."""
+    includes: tuple[IncludedManifest, ...] | None = None
+    """Frozen corpora whose train rows are trained on too, in the order of the settings; absent: none. They are counted
+    apart: sources, splits, strata and kinds above are of the manifest's own rows."""
+
+    @property
+    def run_includes(self) -> RunIncludes | None:
+        """What a run on this manifest says of its includes; None where there are none."""
+        if not self.includes:
+            return None
+        root = training_root(self.content_root, self.includes, left_out_sha256=self.evidence[INCLUDED_LEFT_OUT_NAME])
+        return RunIncludes(content_roots=tuple(one.content_root for one in self.includes), training_root=root)
+
+    @property
+    def training_root(self) -> str:
+        """Root of all that is trained on: the content root where nothing is included."""
+        told = self.run_includes
+        return self.content_root if told is None else told.training_root
+
+    @property
+    def trained_sources(self) -> tuple[Source, ...]:
+        """Own sources, then those of the includes, their paths begun by the include's name; of a file that stands in
+        several the first counts."""
+        found = {entry.source.sha256: entry.source for entry in reversed(self.sources)}
+        for included in self.includes or ():
+            for one in included.sources:
+                named = one.source.model_copy(update={"path": f"{included.name}: {one.source.path}"})
+                found.setdefault(one.source.sha256, named)
+        return tuple(found.values())

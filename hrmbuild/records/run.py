@@ -13,6 +13,7 @@ from hrmbuild.config.loading import canonical_settings
 from hrmbuild.config.model import ModelConfig
 from hrmbuild.fingerprint import hash_value
 from hrmbuild.records.base import Noun, Sha256
+from hrmbuild.records.included import RunIncludes
 
 
 class MixStratum(Noun):
@@ -67,6 +68,13 @@ class RunConfig(Noun):
     """Weights, caps and repeats of strata; absent: every epoch shows every pair."""
     init_weights_sha256: Sha256 | None = None
     """Digest of the weights that the run started from; absent: drawn from the seed."""
+    includes: RunIncludes | None = None
+    """Frozen corpora that were trained on too; absent: none, the manifest's own rows are all."""
+
+    @property
+    def training_root(self) -> str:
+        """Root of all that is trained on."""
+        return self.content_root if self.includes is None else self.includes.training_root
 
 
 class Machine(Noun):

@@ -33,7 +33,7 @@ class SurfaceRules:
     """Evaluation sets that must not be trained on: name and SHA-256."""
 
 
-_WORD = r"\.?\d+(?:[.,]\d+)*|[\p{L}\p{N}]+|[^\p{L}\p{N}\s.,;?''\"`]"
+WORD = r"\.?\d+(?:[.,]\d+)*|[\p{L}\p{N}]+|[^\p{L}\p{N}\s.,;?''\"`]"
 """A number with its signs, a word, or any other sign: `3+4` and `3*4` are not the same words."""
 _NEGATIONS = (
     "['not', 'no', 'never', 'none', 'without', 'except', 'unless', 'nicht', 'kein', 'keine', 'nie', 'ohne', 'n', 't']"
@@ -73,8 +73,8 @@ WITH chosen AS (
 )
 SELECT pair_id, derivation, kind, condition, path, content_key, side, axis,
        regexp_extract_all(lower(CASE WHEN derivation = 'quoted' THEN quoted
-           ELSE coalesce(own.instruction, once.instruction) END), '{_WORD}') AS words,
-       regexp_extract_all(lower(response), '{_WORD}') AS answer
+           ELSE coalesce(own.instruction, once.instruction) END), '{WORD}') AS words,
+       regexp_extract_all(lower(response), '{WORD}') AS answer
 FROM once LEFT JOIN own USING (pair_id)
 """
 
@@ -138,10 +138,10 @@ _WINDOWS = """
 """Runs of so many words; a shorter text of at least five words counts whole."""
 _PROTECTED = f"""
 WITH text AS (
-    SELECT pair_id, regexp_extract_all(lower(unnest([instruction, response])), '{_WORD}') AS words
+    SELECT pair_id, regexp_extract_all(lower(unnest([instruction, response])), '{WORD}') AS words
     FROM candidate AS c ANTI JOIN verdict AS v ON c.unit = v.unit AND c.ordinal = v.ordinal
 ), guarded AS (
-    SELECT regexp_extract_all(lower(text), '{_WORD}') AS words FROM protected
+    SELECT regexp_extract_all(lower(text), '{WORD}') AS words FROM protected
 ), wanted AS (
     SELECT DISTINCT hash(words[i : i + $n - 1]) AS gram FROM ({_WINDOWS} FROM guarded)
 ), run AS (

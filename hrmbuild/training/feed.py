@@ -71,7 +71,7 @@ def trained_slots(split: SplitTokens, context_tokens: int) -> Int64s:
 
 def run_plan(config: RunConfig, slots: Int64s, *, repeats: Repeats, epoch: int) -> EpochPlan:
     """The plan of an epoch of a run: nothing else decides what a step trains on."""
-    key = PlanKey(config.content_root, config.tokenizer_sha256, config.seed, epoch)
+    key = PlanKey(config.training_root, config.tokenizer_sha256, config.seed, epoch)
     shape = StepShape(config.bins, config.batch_tokens // config.bins)
     return epoch_plan(key, slots, shape=shape, repeats=repeats_in(repeats, epoch))
 

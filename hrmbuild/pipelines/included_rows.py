@@ -1,0 +1,227 @@
+"""The rows of included corpora: which are taken, which are left out and why, their texts, tokens and counts.
+
+Owns that choice. Only train rows are taken: what is scored are the own held-out pairs. Rows stream from the included
+evidence packs, a few thousand at a time; only the ids of those left out are held in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hrmbuild.audit.evidence import read_rows
+from hrmbuild.errors import InputError
+from hrmbuild.fingerprint import canonical_json
+from hrmbuild.pipelines.includes import Included
+from hrmbuild.records.counts import Count, total
+from hrmbuild.records.included import IncludedManifest, IncludedSource, LeftOutCode
+from hrmbuild.records.manifest import INCLUDED_LEFT_OUT_NAME
+from hrmbuild.records.pair import Pair
+from hrmbuild.store.overlap import Overlap, Text
+from hrmbuild.tokens.encode_stream import count_stream
+from hrmbuild.tokens.tokenizer import TextTokenizer
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An included row that is not trained on; a line of `included_left_out.jsonl`."""
+
+    content_root: str
+    id: str
+    code: LeftOutCode
+    because: str
+    """Id of the own (or earlier included) pair."""
+
+    def line(self) -> bytes:
+        """Canonical JSON and a line feed."""
+        return canonical_json(vars(self)) + b"\n"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to look at in an included corpus."""
+
+    content_root: str
+    folder: Path
+    strata: tuple[str, ...] | None
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Train rows of the wanted strata, ordered by id."""
+        rows = read_rows(self.folder, "train")
+        return rows if self.strata is None else (row for row in rows if row["stratum"] in self.strata)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The included rows of a freeze."""
+
+    included: tuple[Included, ...]
+    wanted: tuple[Wanted, ...]
+    left_out: tuple[LeftOut, ...]
+    leak_words: int | None
+    leak_common: int
+
+    def rows(self, number: int) -> Iterator[dict[str, Any]]:
+        """Rows of include `number` that are trained on, ordered by id."""
+        return _without(self.wanted[number], self.left_out)
+
+    def texts(self) -> Iterator[str]:
+        """What the tokenizer learns from, beside the own texts."""
+        return included_texts(self.wanted, self.left_out)
+
+
+def wanted_of(included: IncludedManifest, folder: Path) -> Wanted:
+    """The rows that a manifest says it looked at."""
+    return Wanted(included.content_root, folder, included.strata)
+
+
+def take(
+    included: Sequence[Included],
+    held_out: Iterable[Text],
+    trained: Iterable[Text],
+    *,
+    leak_words: int | None,
+    leak_common: int,
+) -> Taken:
+    """Decide which rows are left out; own texts are consumed once."""
+    wanted = tuple(Wanted(one.manifest.content_root, one.folder, _sorted(one.settings.strata)) for one in included)
+    found = left_out_of(wanted, held_out, trained, leak_words=leak_words, leak_common=leak_common)
+    return Taken(tuple(included), wanted, found, leak_words, leak_common)
+
+
+def left_out_of(
+    wanted: Sequence[Wanted],
+    held_out: Iterable[Text],
+    trained: Iterable[Text],
+    *,
+    leak_words: int | None,
+    leak_common: int,
+) -> tuple[LeftOut, ...]:
+    """The rows left out of each include, in order, by id."""
+    found: list[LeftOut] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="hrmbuild-") as spill,
+        Overlap(Path(spill), words=leak_words, common=leak_common) as overlap,
+    ):
+        overlap.add_own(held_out, trained)
+        for number, one in enumerate(wanted):
+            texts = (Text(row["id"], row["instruction"], row["response"]) for row in one.rows())
+            rows = overlap.find(texts, remember=number + 1 < len(wanted))
+            found += [
+                LeftOut(one.content_root, row.id, "include.leak" if row.is_leak else "include.duplicate", row.because)
+                for row in rows
+            ]
+    return tuple(found)
+
+
+def texts_of(pairs: Iterable[Pair]) -> Iterator[Text]:
+    """Own pairs as the overlap compares them."""
+    return (Text(pair.id, pair.instruction, pair.response) for pair in pairs)
+
+
+def texts_in(folder: Path, *splits: Any) -> Iterator[Text]:
+    """The same from an evidence pack."""
+    for split in splits:
+        for row in read_rows(folder, split):
+            yield Text(row["id"], row["instruction"], row["response"])
+
+
+def write_left_out(folder: Path, left_out: Iterable[LeftOut]) -> None:
+    """Write `included_left_out.jsonl`."""
+    (folder / INCLUDED_LEFT_OUT_NAME).write_bytes(b"".join(one.line() for one in left_out))
+
+
+def read_left_out(folder: Path) -> tuple[LeftOut, ...]:
+    """Read it again.
+
+    Raises:
+        InputError: `evidence.unreadable`.
+    """
+    path = folder / INCLUDED_LEFT_OUT_NAME
+    try:
+        return tuple(LeftOut(**json.loads(line)) for line in path.read_bytes().splitlines())
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            "evidence.unreadable",
+            f"this file of the evidence pack cannot be read: {error}",
+            where=str(path),
+            fix="restore the manifest's folder, or run: hrmbuild freeze",
+        ) from error
+
+
+def included_rows(folder: Path, included: IncludedManifest, at: Path) -> Iterator[dict[str, Any]]:
+    """The rows of an include that a manifest's training takes, ordered by id.
+
+    Args:
+        folder: of the manifest that includes.
+        at: the include's folder.
+    """
+    return _without(wanted_of(included, at), read_left_out(folder))
+
+
+def included_texts(wanted: Sequence[Wanted], left_out: Sequence[LeftOut]) -> Iterator[str]:
+    """Instructions and responses of every row that is taken."""
+    for one in wanted:
+        for row in _without(one, left_out):
+            yield from (row["instruction"], row["response"])
+
+
+def _without(wanted: Wanted, left_out: Iterable[LeftOut]) -> Iterator[dict[str, Any]]:
+    gone = {one.id for one in left_out if one.content_root == wanted.content_root}
+    return (row for row in wanted.rows() if row["id"] not in gone)
+
+
+def _sorted(strata: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if strata is None else tuple(sorted(set(strata)))
+
+
+def included_entries(taken: Taken, tokenizer: TextTokenizer) -> tuple[IncludedManifest, ...]:
+    """What the manifest says of each include, tokens counted by its own tokenizer."""
+    return tuple(_entry(taken, number, tokenizer) for number in range(len(taken.included)))
+
+
+def _entry(taken: Taken, number: int, tokenizer: TextTokenizer) -> IncludedManifest:
+    one, settings = taken.included[number], taken.included[number].settings
+    counts = counts_by_source(taken.rows(number), tokenizer)
+    left_out = Counter(row.code for row in taken.left_out if row.content_root == one.manifest.content_root)
+    return IncludedManifest(
+        name=one.manifest.name,
+        content_root=one.manifest.content_root,
+        manifest_sha256=one.sha256,
+        label=one.manifest.label,
+        lineage=one.manifest.lineage,
+        content_roots=one.manifest.content_roots,
+        splits={split: count.pairs for split, count in one.manifest.splits.items()},
+        strata=taken.wanted[number].strata,
+        repeat=settings.repeat if settings.repeat > 1 else None,
+        leak_words=taken.leak_words,
+        leak_common=taken.leak_common,
+        left_out=dict(sorted(left_out.items())),
+        taken=total(counts.values()),
+        sources=_sources(one, counts),
+    )
+
+
+def _sources(one: Included, counts: Mapping[str, Count]) -> tuple[IncludedSource, ...]:
+    found: dict[str, IncludedSource] = {}
+    for entry in one.manifest.sources:
+        if entry.source.sha256 in counts and entry.source.sha256 not in found:
+            times = (entry.source.repeat or 1) * one.settings.repeat
+            source = entry.source.model_copy(update={"repeat": times if times > 1 else None})
+            found[source.sha256] = IncludedSource(source=source, count=counts[source.sha256])
+    return tuple(found.values())
+
+
+def counts_by_source(rows: Iterable[dict[str, Any]], tokenizer: TextTokenizer) -> dict[str, Count]:
+    """Pairs and tokens by the first source of each row."""
+    found: dict[str, list[int]] = {}
+    for row, n_tokens in count_stream(tokenizer, rows, texts=lambda row: (row["instruction"], row["response"])):
+        counted = found.setdefault(row["occurrences"][0]["source_sha256"], [0, 0, 0])
+        for place, n in enumerate((1, *n_tokens)):
+            counted[place] += n
+    return {key: Count(pairs=n, instruction_tokens=i, response_tokens=r) for key, (n, i, r) in found.items()}

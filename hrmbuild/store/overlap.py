@@ -1,0 +1,140 @@
+"""Which rows of an included corpus must not be trained on beside the own ones: leaks of held-out pairs, and duplicates.
+
+Owns the SQL. A row leaks where it is a held-out pair, asks the very question of one, or shares so many words in a row
+with one. Words that an own train pair shows, or that many held-out pairs show, are common text (the policy that every
+case shows): the model sees them anyway. Rows stream through in pieces; what is kept are hashes of the own held-out
+pairs' words and the own ids, which spill to a folder beyond the limit of memory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import polars as pl
+
+from hrmbuild.store.surface import WORD
+
+_PIECE_ROWS = 16_384
+_SHORTEST_QUESTION = 5
+"""Words: shorter questions (`Is it allowed?`) stand anywhere."""
+_TABLES = """
+CREATE TABLE own (id VARCHAR, held BOOLEAN);
+CREATE TABLE held_run (gram UBIGINT, id VARCHAR);
+CREATE TABLE held_question (gram UBIGINT, id VARCHAR);
+CREATE TABLE common (gram UBIGINT);
+"""
+_WORDS = f"""
+SELECT id, regexp_extract_all(lower(instruction), '{WORD}') AS asked,
+       asked || regexp_extract_all(lower(response), '{WORD}') AS words FROM piece
+"""
+_RUNS = f"""
+SELECT DISTINCT id, hash(words[i : i + $n - 1]) AS gram
+FROM (SELECT id, words, unnest(range(1, len(words) - $n + 2)) AS i FROM ({_WORDS}) WHERE len(words) >= $n)
+"""
+_QUESTIONS = f"SELECT id, hash(asked) AS gram FROM ({_WORDS}) WHERE len(asked) >= {_SHORTEST_QUESTION}"
+_FOUND = """
+SELECT id, bool_or(leak), coalesce(min(because) FILTER (leak), min(because)) FROM ({}) GROUP BY id ORDER BY id
+"""
+
+
+class Text(NamedTuple):
+    """The texts of a pair."""
+
+    id: str
+    instruction: str
+    response: str
+
+
+class Overlapping(NamedTuple):
+    """A row that must not be trained on."""
+
+    id: str
+    is_leak: bool
+    """Else a duplicate."""
+    because: str
+    """Id of the pair that it is, or that it shares words with: the smallest."""
+
+
+class Overlap:
+    """Own pairs once, then the rows of each included corpus."""
+
+    def __init__(self, spill: Path, *, words: int | None, common: int) -> None:
+        """Begin.
+
+        Args:
+            spill: a folder for what does not fit into memory.
+            words: in a row that are a leak; None: only equal questions and equal pairs are.
+            common: held-out pairs that may show words in a row which are no common text.
+        """
+        limits = {"memory_limit": "768MiB", "temp_directory": str(spill)}
+        if hasattr(os, "sched_getaffinity"):
+            limits["threads"] = str(len(os.sched_getaffinity(0)))
+        self._connection = duckdb.connect(":memory:", config={**limits, "preserve_insertion_order": "false"})
+        self._connection.execute("SET enable_external_access = false")
+        self._connection.execute(_TABLES)
+        self._words, self._common = words, common
+
+    def __enter__(self) -> Overlap:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._connection.close()
+
+    def add_own(self, held_out: Iterable[Text], trained: Iterable[Text]) -> None:
+        """Own pairs that are held out, then those that are trained on."""
+        for _ in self._pieces(held_out):
+            self._keep("held_question", _QUESTIONS)
+            self._keep("held_run", _RUNS)
+            self._connection.execute("INSERT INTO own SELECT id, true FROM piece")
+        for _ in self._pieces(trained):
+            self._connection.execute("INSERT INTO own SELECT id, false FROM piece")
+            for table, query in (("held_question", _QUESTIONS), ("held_run", _RUNS)):
+                self._keep("common", f"SELECT gram FROM ({query}) SEMI JOIN {table} USING (gram)", columns="gram")
+        self._connection.execute(
+            "INSERT INTO common SELECT gram FROM held_run GROUP BY gram HAVING count(DISTINCT id) > ?", [self._common]
+        )
+        for table in ("held_question", "held_run"):
+            self._connection.execute(
+                f"CREATE TABLE wanted_{table} AS SELECT gram, min(id) AS because FROM {table} "
+                "ANTI JOIN common USING (gram) GROUP BY gram"
+            )
+
+    def find(self, rows: Iterable[Text], *, remember: bool = False) -> Iterator[Overlapping]:
+        """Rows of an included corpus that must not be trained on, by id where the rows are.
+
+        Args:
+            remember: these rows count as duplicates in the corpora that are looked at after this one.
+        """
+        parts = [
+            "SELECT id, held AS leak, id AS because FROM piece JOIN own USING (id)",
+            f"SELECT id, true, because FROM ({_QUESTIONS}) JOIN wanted_held_question USING (gram)",
+        ]
+        if self._words is not None:
+            parts.append(f"SELECT id, true, because FROM ({_RUNS}) JOIN wanted_held_run USING (gram)")
+        query = _FOUND.format(" UNION ALL ".join(parts))
+        for _ in self._pieces(rows):
+            found = self._connection.execute(query, self._given(query)).fetchall()
+            if remember:
+                self._connection.execute("INSERT INTO own SELECT id, false FROM piece ANTI JOIN own USING (id)")
+            yield from (Overlapping(*one) for one in found)
+
+    def _keep(self, table: str, query: str, *, columns: str = "gram, id") -> None:
+        if "$n" not in query or self._words is not None:
+            self._connection.execute(f"INSERT INTO {table} SELECT {columns} FROM ({query})", self._given(query))
+
+    def _given(self, query: str) -> dict[str, int | None]:
+        return {"n": self._words} if "$n" in query else {}
+
+    def _pieces(self, rows: Iterable[Text]) -> Iterator[int]:
+        """Each piece as the table `piece`, while the caller looks at it."""
+        remaining = iter(rows)
+        while piece := list(islice(remaining, _PIECE_ROWS)):
+            columns = dict(zip(Text._fields, map(list, zip(*piece, strict=True)), strict=True))
+            self._connection.register("piece", pl.DataFrame(columns).to_arrow())
+            yield len(piece)
+            self._connection.unregister("piece")

@@ -1,0 +1,230 @@
+"""A base mix that is frozen once and included by root: from two projects to one model, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hrmbuild.audit.evidence import read_rows
+from hrmbuild.audit.manifest import read_manifest
+from hrmbuild.config.loading import Project, load_project
+from hrmbuild.errors import AnswerIsNoError, ConfigError, InputError
+from hrmbuild.pipelines.freeze import freeze, is_frozen_as
+from hrmbuild.pipelines.included_rows import read_left_out
+from hrmbuild.pipelines.ingest import ingest
+from hrmbuild.pipelines.package import package
+from hrmbuild.pipelines.progress import SilentProgress
+from hrmbuild.pipelines.train import train
+from hrmbuild.pipelines.train_corpus import frozen_corpus, token_data
+from hrmbuild.pipelines.verify import verify
+from hrmbuild.records.manifest import Manifest
+
+BASE = """
+name: base-mix
+sources:
+  - {path: general.jsonl, kind: pairs, stratum: general, owner: o@b, license: CC0-1.0, label: LABEL, maker: model}
+  - {path: logic.jsonl, kind: pairs, stratum: logic, owner: o@b, license: MIT, label: public, maker: person, repeat: 2}
+gates: {near_duplicates: null, leak_words: null}
+"""
+COMPANY = """
+name: company
+sources:
+  - {path: own.jsonl, kind: pairs, stratum: own, owner: o@company.example, license: internal}
+gates: {near_duplicates: null}
+tokenizer: {vocab_size: 1024}
+include:
+  - {manifest: ../base/manifests/FOLDER, root: ROOT}
+train:
+  {preset: nano, steps: 6, batch_tokens: 512, threads: 1, dtype: float32, eval_pairs: 2, eval_every_steps: 6,
+   mix: {strata: {own: {weight: 1}, general: {weight: 1, max_pairs_per_file: 60}, logic: {weight: 1}}}}
+model:
+  {name: m, version: "1", contact: o@company.example, intended_use: tests, excluded_use: all else, license: internal}
+"""
+
+
+def rows(first: int, n: int, asked: str) -> list[dict[str, str]]:
+    return [{"instruction": asked.format(i, i % 7), "response": f"{i + i % 7}."} for i in range(first, first + n)]
+
+
+def write(path: Path, pairs: list[dict[str, str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+
+
+OWN = (
+    "A colleague has {} folders on the desk, a second one brings {} more of them in the afternoon. How many?"
+)
+
+
+def frozen_base(folder: Path, planted: list[dict[str, str]], *, label: str = "public") -> Manifest:
+    write(folder / "general.jsonl", rows(0, 300, "What is {} plus {}?") + planted)
+    write(folder / "logic.jsonl", rows(0, 200, "Somebody counts from {} on for {} steps. Where does it end?"))
+    (folder / "hrmbuild.yaml").write_text(BASE.replace("LABEL", label))
+    project = load_project(folder / "hrmbuild.yaml")
+    ingest(project)
+    return freeze(project).manifest
+
+
+def company(folder: Path, base: Manifest, **changed: str) -> Project:
+    text = COMPANY.replace("FOLDER", base.content_root[:12]).replace("ROOT", base.content_root)
+    for old, new in changed.items():
+        text = text.replace(old, new)
+    (folder / "hrmbuild.yaml").write_text(text)
+    return load_project(folder / "hrmbuild.yaml")
+
+
+@dataclass(frozen=True)
+class Two:
+    """A company's project beside the base that it includes."""
+
+    root: Path
+    project: Project
+    base: Manifest
+    manifest: Manifest
+    planted: dict[str, str]
+    """Instructions of the base that must not be trained on -> why."""
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Two:
+    root = tmp_path_factory.mktemp("two")
+    write(root / "company" / "own.jsonl", rows(0, 150, OWN))
+    write(root / "base" / "general.jsonl", [])
+    plain = COMPANY.partition("include:")[0]
+    (root / "company" / "hrmbuild.yaml").write_text(plain)
+    project = load_project(root / "company" / "hrmbuild.yaml")
+    ingest(project)
+    alone = freeze(project, out=root / "alone").folder
+    held, trained = list(read_rows(alone, "test"))[:4], next(read_rows(alone, "train"))
+    planted = [
+        *({"instruction": one["instruction"], "response": one["response"]} for one in (*held[:2], trained)),
+        *({"instruction": f"A riddle of old. {one['instruction']} Be quick!", "response": "I know."} for one in held),
+    ]
+    codes = {one["instruction"]: "include.leak" for one in planted} | {trained["instruction"]: "include.duplicate"}
+    base = frozen_base(root / "base", planted)
+    project = company(root / "company", base)
+    return Two(root, project, base, freeze(project).manifest, codes)
+
+
+def copied(two: Two, folder: Path) -> Project:
+    shutil.copytree(two.root, folder, dirs_exist_ok=True)
+    return load_project(folder / "company" / "hrmbuild.yaml")
+
+
+def base_folder(project: Project) -> Path:
+    assert project.config.include is not None
+    return project.config_path.parent / project.config.include[0].manifest
+
+
+def test_leaks_and_duplicates_are_left_out_and_named(two: Two) -> None:
+    (included,) = two.manifest.includes or ()
+    folder = two.project.manifests_folder / two.manifest.content_root[:12]
+    listed = read_left_out(folder)
+    n_base_train = two.base.splits["train"].pairs
+    assert sum(included.left_out.values()) == len(listed) == n_base_train - included.taken.pairs > 0
+    by_id = {row["id"]: row for row in read_rows(base_folder(two.project), "train")}
+    in_train = [by_id[one.id]["instruction"] for one in listed]
+    told = {text: one.code for text, one in zip(in_train, listed, strict=True)}
+    assert all("folders on the desk" in text for text in told)
+    planted = {text: code for text, code in two.planted.items() if text in told}
+    assert planted and planted == told
+    assert included.lineage == two.manifest.lineage == "complete"
+    makers = {(one.source.license, one.source.maker) for one in included.sources}
+    assert makers == {("CC0-1.0", "model"), ("MIT", "person")}
+    assert is_frozen_as(two.project, folder)
+
+
+def test_the_own_root_is_that_of_the_own_rows_and_the_training_root_binds_both(two: Two) -> None:
+    alone = read_manifest(two.root / "alone")
+    assert two.manifest.content_root == alone.content_root == alone.training_root
+    assert two.manifest.training_root != two.manifest.content_root
+    assert two.manifest.tokenizer.sha256 != alone.tokenizer.sha256
+
+
+def test_nothing_of_the_base_is_ingested_again(two: Two) -> None:
+    sources = {entry.source.path for entry in two.manifest.sources}
+    assert sources == {"own.jsonl"} and two.manifest.splits["train"].pairs < 150
+
+
+def test_token_files_hold_own_and_included_rows_by_id_and_score_own_ones(two: Two) -> None:
+    frozen = frozen_corpus(two.project, manifest=None, corpus=None, progress=SilentProgress())
+    data = token_data(two.project, frozen, progress=SilentProgress())
+    (included,) = two.manifest.includes or ()
+    ids = [bytes(one).hex() for one in data.splits["train"].ids]
+    assert ids == sorted(ids) and len(ids) == two.manifest.splits["train"].pairs + included.taken.pairs
+    assert data.splits["test"].n_pairs == two.manifest.splits["test"].pairs
+    assert data.files.content_root == two.manifest.training_root
+
+
+def altered_row(project: Project) -> None:
+    path = base_folder(project) / "pairs.parquet"
+    path.write_bytes(path.read_bytes()[:-9] + b"x" + path.read_bytes()[-8:])
+
+
+def missing(project: Project) -> None:
+    shutil.rmtree(base_folder(project))
+
+
+@pytest.mark.parametrize(("harm", "code"), [(altered_row, "evidence.altered"), (missing, "include.missing")])
+def test_a_base_that_is_not_the_frozen_one_stops_freeze_and_train(
+    two: Two, tmp_path: Path, harm: Callable[[Project], None], code: str
+) -> None:
+    project = copied(two, tmp_path)
+    harm(project)
+    for step in (freeze, train):
+        with pytest.raises(InputError) as caught:
+            step(project)
+        assert caught.value.code == code
+    checks = {one.name: one for one in verify(project.manifests_folder / two.manifest.content_root[:12]).checks}
+    assert checks["include base-mix"].ok and "not at hand" in checks["include base-mix"].detail
+    told = verify(project.manifests_folder / two.manifest.content_root[:12], project=project)
+    assert told.ok == (harm is missing)
+
+
+def test_another_root_and_an_unknown_stratum_are_named(two: Two, tmp_path: Path) -> None:
+    copied(two, tmp_path)
+    cases = {
+        "include.other_root": {f"root: {two.base.content_root}": f"root: {'ab' * 32}"},
+        "include.unknown_stratum": {"root: ": "strata: [generel], root: "},
+    }
+    for code, changed in cases.items():
+        with pytest.raises(ConfigError) as caught:
+            freeze(company(tmp_path / "company", two.base, **changed))
+        assert caught.value.code == code
+
+
+@pytest.mark.slow
+def test_a_base_above_the_highest_label_is_refused(two: Two, tmp_path: Path) -> None:
+    copied(two, tmp_path)
+    shutil.rmtree(tmp_path / "base")
+    base = frozen_base(tmp_path / "base", [], label="confidential")
+    project = company(tmp_path / "company", base)
+    with pytest.raises(AnswerIsNoError) as caught:
+        freeze(project, max_label="internal")
+    assert caught.value.code == "include.above_max_label"
+    assert freeze(project).manifest.label == "confidential"
+
+
+@pytest.mark.slow
+def test_from_two_projects_to_a_verified_package(two: Two, tmp_path: Path) -> None:
+    project = copied(two, tmp_path)
+    report = train(project)
+    config = report.record.config
+    assert config.includes is not None and config.includes.content_roots == (two.base.content_root,)
+    assert set(report.coverage.as_dict()["strata"]) == {"own", "general", "logic"}
+    assert "base-mix: logic.jsonl" in report.coverage.as_dict()["sources"]
+    found = verify(report.folder, project=project, deep=True)
+    assert [one for one in found.checks if not one.ok] == []
+    told = {one.name: one.detail for one in found.checks}
+    assert told["batches"].startswith("6 steps") and "same bytes" in told["token files"]
+    made = package(project, run=report.folder).folder
+    assert verify(made, project=project).ok
+    assert two.base.content_root in (made / "README.md").read_text()
+    bom = (made / "bom.cdx.json").read_text()
+    assert two.base.content_root in bom and "general.jsonl" in bom
+    assert "included_corpus_1" in (made / "provenance.json").read_text()
