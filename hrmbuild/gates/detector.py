@@ -56,12 +56,15 @@ _CLOSE_DIGITS = re.compile(
 
 def find_all(text: str, detectors: Sequence[Detector]) -> list[Found]:
     """Everything that the detectors find, by place; of two that overlap the earlier detector's stays."""
-    lower, n_digits = text.lower(), len(_DIGIT.findall(text))
+    lower = text.lower()
+    n_digits: int | None = None
     has_digits: bool | None = None
     kept: list[Found] = []
     for detector in detectors:
-        if n_digits < detector.digits:
-            continue
+        if detector.digits:
+            n_digits = len(_DIGIT.findall(text)) if n_digits is None else n_digits
+            if n_digits < detector.digits:
+                continue
         if detector.hints:
             for hint in detector.hints:  # half the time of `any` over a generator, and most detectors end here
                 if hint in lower:

@@ -6,11 +6,14 @@ Owns that process, the stream of batches between it and us, and the check that w
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +28,7 @@ MEMORY_BYTES = 2 << 30
 """Address space of the process that unpacks."""
 TABLE_ROWS = 49_152
 _BATCH_ROWS = 4096
+_PIPE_BYTES = 1 << 20
 _START = "from hrmbuild.readers.bulk_parquet import main; main()"
 
 
@@ -72,6 +76,8 @@ class _unpacking:
             env={**os.environ, "PYTHONPATH": folders, "PYTHONDONTWRITEBYTECODE": "1"},
         )  # fmt: skip
 
+        _widen(self._process.stdout)
+
     def __enter__(self) -> subprocess.Popen[bytes]:
         return self._process
 
@@ -80,6 +86,13 @@ class _unpacking:
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._process.wait()
+
+
+def _widen(pipe: IO[bytes] | None) -> None:
+    """Room for a whole batch, so that neither side waits for the other at every 64 KiB; without it all is as well."""
+    if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _numbered(batches: list[pa.RecordBatch], first: int) -> pa.Table:
