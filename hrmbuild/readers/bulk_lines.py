@@ -11,8 +11,8 @@ import codecs
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -63,7 +63,7 @@ def line_tables(path: Path, *, relative: str, sha256: str | None, block_bytes: i
                          fix="run the command again when nothing writes it")  # fmt: skip
 
 
-def _block(file: BinaryIO, rest: bytes, block_bytes: int) -> bytearray:
+def _block(file: FileIO, rest: bytes, block_bytes: int) -> bytearray:
     """What was left over and what follows it, read straight to where the table will have it."""
     data = bytearray(len(rest) + block_bytes)
     data[: len(rest)] = rest
