@@ -46,6 +46,7 @@ def build_manifest(
 ) -> Manifest:
     """The manifest of the files in `folder`; `taken`: the included rows, where there are includes."""
     included = taken.included if taken is not None else ()
+    names = (*evidence.EVIDENCE_NAMES, INCLUDED_LEFT_OUT_NAME) if included else evidence.EVIDENCE_NAMES
     config, counts = project.config, pack.counts
     plain, salted = content_roots(pack.leaves), salted_roots(pack.leaves)
     assert salted is not None, "freeze gives every row a salt"
@@ -88,10 +89,7 @@ def build_manifest(
         content_roots=plain,
         content_root=content_root(plain),
         roots=salted,
-        evidence={
-            name: hash_file(folder / name)
-            for name in sorted((*evidence.EVIDENCE_NAMES, *([INCLUDED_LEFT_OUT_NAME] if included else [])))
-        },
+        evidence={name: hash_file(folder / name) for name in sorted(names)},
         includes=included_entries(taken, tokenizer) if taken is not None else None,
     )  # fmt: skip
 

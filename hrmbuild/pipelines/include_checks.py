@@ -115,7 +115,8 @@ def _left_out_check(
     folder: Path, manifest: Manifest, at_hand: Mapping[str, Path], left_out: tuple[LeftOut, ...]
 ) -> Check:
     """Looked for again: no row of an include that is trained on is, asks or shows an own held-out pair."""
-    includes = manifest.includes or ()
+    includes = manifest.includes
+    assert includes, "asked only where something is included"
     try:
         again = left_out_of(
             [wanted_of(one, at_hand[one.content_root]) for one in includes],

@@ -188,7 +188,9 @@ def included_entries(taken: Taken, tokenizer: TextTokenizer) -> tuple[IncludedMa
 def _entry(taken: Taken, number: int, tokenizer: TextTokenizer) -> IncludedManifest:
     one, settings = taken.included[number], taken.included[number].settings
     counts = counts_by_source(taken.rows(number), tokenizer)
-    left_out = Counter(row.code for row in taken.left_out if row.content_root == one.manifest.content_root)
+    left_out: Counter[LeftOutCode] = Counter(
+        row.code for row in taken.left_out if row.content_root == one.manifest.content_root
+    )
     return IncludedManifest(
         name=one.manifest.name,
         content_root=one.manifest.content_root,

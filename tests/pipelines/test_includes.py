@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from hrmbuild.audit.evidence import read_rows
-from hrmbuild.audit.manifest import read_manifest
+from hrmbuild.audit.manifest import digest_line, read_manifest
 from hrmbuild.config.loading import Project, load_project
 from hrmbuild.errors import AnswerIsNoError, ConfigError, InputError
 from hrmbuild.pipelines.freeze import freeze, is_frozen_as
@@ -56,9 +56,7 @@ def write(path: Path, pairs: list[dict[str, str]]) -> None:
     path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
 
 
-OWN = (
-    "A colleague has {} folders on the desk, a second one brings {} more of them in the afternoon. How many?"
-)
+OWN = "A colleague has {} folders on the desk, a second one brings {} more of them in the afternoon. How many?"
 
 
 def frozen_base(folder: Path, planted: list[dict[str, str]], *, label: str = "public") -> Manifest:
@@ -228,3 +226,48 @@ def test_from_two_projects_to_a_verified_package(two: Two, tmp_path: Path) -> No
     bom = (made / "bom.cdx.json").read_text()
     assert two.base.content_root in bom and "general.jsonl" in bom
     assert "included_corpus_1" in (made / "provenance.json").read_text()
+
+
+def altered(two: Two, folder: Path, change: Callable[[Manifest], Manifest]) -> list[str]:
+    """Names of the failed checks of a manifest that was changed, and its digest with it."""
+    shutil.copytree(two.project.manifests_folder / two.manifest.content_root[:12], folder)
+    data = change(two.manifest).canonical_bytes()
+    (folder / "manifest.json").write_bytes(data)
+    (folder / "manifest.sha256").write_bytes(digest_line(data))
+    return [one.name for one in verify(folder, project=two.project).checks if not one.ok]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changed", "check"),
+    [
+        ({"left_out": {}}, "includes"),
+        ({"lineage": "partial: a given tokenizer"}, "includes"),
+        ({"leak_words": None}, "included rows left out"),
+        ({"manifest_sha256": "0" * 64}, "include base-mix"),
+        ({"label": "restricted"}, "includes"),
+    ],
+)
+def test_what_a_manifest_says_of_an_include_is_checked(
+    two: Two, tmp_path: Path, changed: dict[str, object], check: str
+) -> None:
+    def change(manifest: Manifest) -> Manifest:
+        (one,) = manifest.includes or ()
+        return manifest.model_copy(update={"includes": (one.model_copy(update=changed),)})
+
+    with_corpus = Two(two.root, replace(two.project, work=tmp_path), two.base, two.manifest, two.planted)
+    shutil.copytree(two.project.manifests_folder, tmp_path / "manifests")
+    assert check in altered(with_corpus, tmp_path / "altered", change)
+
+
+@pytest.mark.slow
+def test_of_two_bases_with_equal_rows_the_first_is_taken(two: Two, tmp_path: Path) -> None:
+    copied(two, tmp_path)
+    other = frozen_base(tmp_path / "other", rows(5000, 20, "What follows {} and {}?"))
+    text = (tmp_path / "company" / "hrmbuild.yaml").read_text()
+    line = f"  - {{manifest: ../other/manifests/{other.content_root[:12]}, root: {other.content_root}}}\ntrain:"
+    (tmp_path / "company" / "hrmbuild.yaml").write_text(text.replace("train:", line, 1))
+    manifest = freeze(load_project(tmp_path / "company" / "hrmbuild.yaml")).manifest
+    first, second = manifest.includes or ()
+    assert first == (two.manifest.includes or ())[0].model_copy(update={"taken": first.taken, "sources": first.sources})
+    assert 0 < second.taken.pairs <= 20 < second.left_out["include.duplicate"]
