@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
+import numpy as np
 import polars as pl
 
 from hrmbuild.store.surface import WORD
@@ -32,10 +33,10 @@ _WORDS = f"""
 SELECT id, regexp_extract_all(lower(instruction), '{WORD}') AS asked,
        asked || regexp_extract_all(lower(response), '{WORD}') AS words FROM piece
 """
-_RUNS = f"""
-SELECT DISTINCT id, hash(words[i : i + $n - 1]) AS gram
-FROM (SELECT id, words, unnest(range(1, len(words) - $n + 2)) AS i FROM ({_WORDS}) WHERE len(words) >= $n)
-"""
+_HASHED = f"SELECT id, list_transform(words, lambda word: hash(word)) AS words FROM ({_WORDS}) WHERE len(words) >= $n"
+_RUNS = "SELECT id, gram FROM piece_run"
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+"""Odd, so that every word of a run counts; hashes of runs are sums of powers of it, modulo 2^64."""
 _QUESTIONS = f"SELECT id, hash(asked) AS gram FROM ({_WORDS}) WHERE len(asked) >= {_SHORTEST_QUESTION}"
 _FOUND = """
 SELECT id, bool_or(leak), coalesce(min(because) FILTER (leak), min(because)) FROM ({}) GROUP BY id ORDER BY id
@@ -118,17 +119,25 @@ class Overlap:
             parts.append(f"SELECT id, true, because FROM ({_RUNS}) JOIN wanted_held_run USING (gram)")
         query = _FOUND.format(" UNION ALL ".join(parts))
         for _ in self._pieces(rows):
-            found = self._connection.execute(query, self._given(query)).fetchall()
+            found = self._connection.execute(query).fetchall()
             if remember:
                 self._connection.execute("INSERT INTO own SELECT id, false FROM piece ANTI JOIN own USING (id)")
             yield from (Overlapping(*one) for one in found)
 
     def _keep(self, table: str, query: str, *, columns: str = "gram, id") -> None:
-        if "$n" not in query or self._words is not None:
-            self._connection.execute(f"INSERT INTO {table} SELECT {columns} FROM ({query})", self._given(query))
+        if "piece_run" not in query or self._words is not None:
+            self._connection.execute(f"INSERT INTO {table} SELECT {columns} FROM ({query})")
 
-    def _given(self, query: str) -> dict[str, int | None]:
-        return {"n": self._words} if "$n" in query else {}
+    def _runs(self, n: int) -> pl.DataFrame:
+        """A hash of each run of words of the piece: in arrays, twice as fast as cutting lists in SQL."""
+        hashed = pl.DataFrame(self._connection.sql(_HASHED, params={"n": n}).to_arrow_table())
+        words = hashed["words"].explode().to_numpy().astype(np.uint64)
+        of_row = np.repeat(np.arange(len(hashed)), hashed["words"].list.len().to_numpy())
+        grams = np.zeros(max(0, len(words) - n + 1), dtype=np.uint64)
+        for place in range(n if len(grams) else 0):
+            grams = grams * _BASE + words[place : place + len(grams)]
+        whole = of_row[: len(grams)] == of_row[n - 1 :] if len(grams) else np.zeros(0, dtype=bool)
+        return pl.DataFrame({"id": hashed["id"].gather(of_row[: len(grams)][whole]), "gram": grams[whole]})
 
     def _pieces(self, rows: Iterable[Text]) -> Iterator[int]:
         """Each piece as the table `piece`, while the caller looks at it."""
@@ -136,5 +145,8 @@ class Overlap:
         while piece := list(islice(remaining, _PIECE_ROWS)):
             columns = dict(zip(Text._fields, map(list, zip(*piece, strict=True)), strict=True))
             self._connection.register("piece", pl.DataFrame(columns).to_arrow())
+            if self._words is not None:
+                self._connection.register("piece_run", self._runs(self._words).to_arrow())
             yield len(piece)
             self._connection.unregister("piece")
+            self._connection.unregister("piece_run")
