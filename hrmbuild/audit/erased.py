@@ -1,8 +1,10 @@
 """An evidence pack after an erasure: which rows lost their texts, and why it still answers to its signed roots.
 
-Owns `erased.json` and what is left of an erased row: no text, no salt, no place; its leaves, and what counts need. It
-goes when only erased sources support it. The manifest never changes: `erased.json` names the files that an erasure
-rewrote by their new hashes, and the project's log names `erased.json`. It must not decide what may be erased.
+Owns `erased.json` and what is left of an erased row: no text, no salt, no place; its leaves, and what counts need.
+Every row goes that an erased source supports, alone or with others: a leaf is of the whole row, so none can lose one of
+its texts. What another source supports is in the corpus, and the next freeze gives it a row without the erased place.
+The manifest never changes: `erased.json` names the files that an erasure rewrote by their new hashes, and the project's
+log names `erased.json`. It must not decide what may be erased.
 """
 
 from __future__ import annotations
@@ -98,8 +100,7 @@ def erase_pack(folder: Path, sha256: str) -> int:
 def _rows(folder: Path, sources: frozenset[str], gone: Counter[str]) -> Iterator[EvidenceRow]:
     for row in evidence.read_evidence(folder):
         value = row.value
-        supported = {one["source_sha256"] for one in value["occurrences"]}
-        if supported <= sources:
+        if not sources.isdisjoint(one["source_sha256"] for one in value["occurrences"]):
             gone[row.id] += 1
             row = replace(row, row=_skeleton(value))
         yield row

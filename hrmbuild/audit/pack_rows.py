@@ -53,8 +53,8 @@ class PackContents:
     salts_unreadable: str | None = None
     n_erased: int = 0
     """Rows whose texts were erased."""
-    erased: set[str] = field(default_factory=set[str])
-    """SHA-256 of the sources of those."""
+    erased: set[frozenset[str]] = field(default_factory=set[frozenset[str]])
+    """SHA-256 of the sources of each of those."""
     first: tuple[int, str] = _FIRST
     """Split and id of the first row that could be read."""
     last: tuple[int, str] = _FIRST
@@ -101,7 +101,7 @@ class PackContents:
         self.tally.add(counted)
         self.labels.add((value["label"], counted.sources))
         self.n_erased += 1
-        self.erased |= counted.sources
+        self.erased.add(counted.sources)
 
     def join(self, later: PackContents) -> None:
         """What was made of the rows after these."""

@@ -60,7 +60,8 @@ def _compiled(
     question, stripped = _strip(shaped.instruction)
     shaped, ended = _without_end(shaped)
     stripped += ended
-    passages = _passages(shaped.question or question, context)
+    shown = _shown(shaped.question or question, context)
+    passages = [one for _, one in shown]
     instruction = open_book_instruction(context.templates, passages=passages, question=question)
     if not question or not shaped.response.strip():
         yield rejection(
@@ -79,10 +80,23 @@ def _compiled(
         yield rejection(context, code=error.code, detail=error.detail, locator=record.locator, text=shaped.response)
         return
     for version in versions:
-        yield _pair(record, instruction, version, number=number, stripped=stripped, context=context)
+        pair = _pair(record, instruction, version, number=number, stripped=stripped, context=context)
+        yield pair
+        yield from (_by_document(pair, *one, context) for one in shown)
 
 
-def _passages(question: str, context: CompileContext) -> Sequence[Passage]:
+def _by_document(pair: CompiledPair, document: Document, passage: Passage, context: CompileContext) -> CompiledPair:
+    """The same pair with the shown document as its place: whoever withdraws the document finds it."""
+    place = document.blocks[0].locator if document.blocks else pair.occurrence.locator
+    occurrence = pair.occurrence.model_copy(update={
+        "source_sha256": document.source_sha256, "text": passage.text, "inputs": None,
+        "locator": place.model_copy(update={"char_from": None, "char_to": None}),
+    })  # fmt: skip
+    label = context.shown_labels.get(document.source_sha256, context.source.label)
+    return pair.model_copy(update={"occurrence": occurrence, "label": label})
+
+
+def _shown(question: str, context: CompileContext) -> Sequence[tuple[Document, Passage]]:
     mapping = context.settings.mapping
     if mapping is None or mapping.context is None:
         return []

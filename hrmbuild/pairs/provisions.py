@@ -17,16 +17,16 @@ _CITATION = re.compile(r"(?:\b[Ss]ection|§)\s*(?P<section>\d+[A-Za-z]?)(?P<part
 _PART = re.compile(r"\([A-Za-z0-9]+\)")
 
 
-def cited_passages(question: str, documents: Sequence[Document]) -> list[Passage]:
-    """The cited provisions as passages, one a document; all documents whole where nothing is cited."""
+def cited_passages(question: str, documents: Sequence[Document]) -> list[tuple[Document, Passage]]:
+    """The cited provisions as passages, one a document, beside it; all documents whole where nothing is cited."""
     cited: dict[str, list[tuple[str, ...]]] = {}
     by_section = {_section(document): document for document in documents}
     for match in _CITATION.finditer(question):
         if match["section"] in by_section:
             cited.setdefault(match["section"], []).append(tuple(_PART.findall(match["parts"])))
     if not cited:
-        return [_passage(document, [()]) for document in sorted(documents, key=lambda d: d.path)]
-    return [_passage(by_section[section], parts) for section, parts in sorted(cited.items())]
+        return [(one, _passage(one, [()])) for one in sorted(documents, key=lambda d: d.path)]
+    return [(by_section[section], _passage(by_section[section], parts)) for section, parts in sorted(cited.items())]
 
 
 def _section(document: Document) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from hrmbuild.audit import evidence
 from hrmbuild.audit.decisions import DECISIONS_NAME, append, read
-from hrmbuild.audit.edits import EDITS_NAME, drop_edits
+from hrmbuild.audit.edits import EDITS_NAME, drop_edits, read_edits
 from hrmbuild.audit.erased import ERASED_NAME, REWRITTEN, erase_pack, read_erased
 from hrmbuild.audit.keys import PrivateKey
 from hrmbuild.audit.log import LOG_NAME
@@ -27,7 +27,7 @@ from hrmbuild.errors import AnswerIsNoError, InputError, UsageError
 from hrmbuild.fingerprint import hash_file, sha256_hex
 from hrmbuild.pipelines.audit_report import REPORTS_FOLDER
 from hrmbuild.pipelines.decide import Stated
-from hrmbuild.pipelines.decided import SOURCES_FACT
+from hrmbuild.pipelines.decided import EDITED_FROM, SOURCES_FACT
 from hrmbuild.pipelines.keys import now
 from hrmbuild.pipelines.remake_checks import STATE_NAME
 from hrmbuild.pipelines.source_files import find_files
@@ -99,7 +99,7 @@ def erase(project: Project, name: str, stated: Stated, *, yes: bool = False) -> 
     if not _is_decided(project, source):
         _record(project, "erase", source, stated, signer)
     pairs = _pairs_of(project, source, folders)
-    n_edits = drop_edits(project.work / EDITS_NAME, pairs)
+    n_edits = drop_edits(project.work / EDITS_NAME, pairs - _still_edited(project, pairs))
     rows = {folder.name: _erase_pack(project, folder, source) for folder in folders}
     _clean_corpus(project, pairs)
     for path in places:
@@ -165,15 +165,24 @@ def _places(project: Project, folders: list[Path]) -> Iterator[Path]:
 
 
 def _pairs_of(project: Project, source: Named, folders: list[Path]) -> set[str]:
-    """Ids of the pairs that it alone supports in any manifest, and of those whose reviews name it."""
+    """Ids of the pairs that it supports in any manifest, alone or with others, and of those whose reviews name it."""
     found = {
         row.id for folder in folders for row in evidence.read_evidence(folder)
-        if {one["source_sha256"] for one in row.value["occurrences"]} == {source.sha256}
+        if source.sha256 in {one["source_sha256"] for one in row.value["occurrences"]}
     }  # fmt: skip
     for one in read(project.work / DECISIONS_NAME).recorded:
-        if one.decision.facts.get(SOURCES_FACT, "").split() == [source.sha256]:
+        if source.sha256 in one.decision.facts.get(SOURCES_FACT, "").split():
             found.add(one.decision.subject.sha256)
     return found
+
+
+def _still_edited(project: Project, pairs: set[str]) -> set[str]:
+    """Those whose edit still makes a pair of the corpus, which another source supports: what a person wrote stays."""
+    edited = pairs & {one.pair for one in read_edits(project.work / EDITS_NAME).values()}
+    if not edited or not project.corpus_path.is_file():
+        return set()
+    with Corpus.open(project.corpus_path, read_only=True) as corpus:
+        return edited & {(one.inputs or {}).get(EDITED_FROM) for pair in corpus.pairs() for one in pair.occurrences}
 
 
 def _erase_pack(project: Project, folder: Path, source: Named) -> int:

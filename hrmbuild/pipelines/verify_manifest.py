@@ -94,7 +94,7 @@ def verify_manifest(  # noqa: PLR0913 - one argument for each thing that may be 
         checks.append(Check("withdrawn material", True, f"{SAID}: {named(lost)}"))
         corpus, rest = None, tuple(one for one in manifest.sources if one.source.path not in lost)
         manifest = manifest.model_copy(update={"sources": rest})
-    checks += _outside(folder, manifest, pack, corpus=corpus, sources=sources, progress=shown)
+    checks += _outside(folder, manifest, pack, corpus=corpus, sources=sources, erased=_erased(log), progress=shown)
     if isinstance(deep, Remake):
         checks += remake_checks(deep, folder, manifest, progress=shown)
     return VerifyReport("manifest", str(folder), tuple(checks))
@@ -103,6 +103,12 @@ def verify_manifest(  # noqa: PLR0913 - one argument for each thing that may be 
 def _checks_of(folder: Path) -> tuple[Check, ...]:
     """Of an included corpus: its folder alone."""
     return verify_manifest(folder).checks
+
+
+def _erased(log: Path | None) -> set[str]:
+    """SHA-256 of the sources whose erasure the project's decisions tell: such a file is rightly gone."""
+    recorded = read(log.parent / DECISIONS_NAME).recorded if log is not None else ()
+    return {one.decision.subject.sha256 for one in recorded if one.decision.action == "erase"}
 
 
 def _withdrawn(log: Path | None) -> set[str]:
@@ -155,6 +161,7 @@ def _outside(
     *,
     corpus: Path | None,
     sources: Path | None,
+    erased: set[str],
     progress: Progress,
 ) -> Iterator[Check]:
     if corpus is not None:
@@ -163,4 +170,6 @@ def _outside(
         else:
             yield Check("corpus", False, f"not compared: {pack.unreadable}")
     if sources is not None:
+        rest = tuple(one for one in manifest.sources if one.source.sha256 not in erased)
+        manifest = manifest.model_copy(update={"sources": rest})
         yield from check_sources(manifest, pack, sources, progress=progress)

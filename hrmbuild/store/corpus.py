@@ -1,14 +1,15 @@
 """The corpus: typed reads and writes over one DuckDB connection.
 
-Owns transactions: a unit is one, the corpus-level pass is one, and between them a kill leaves a corpus that says of
-itself that it is unsettled. It must not decide what a pair is or whether it may stay: compilers, gates and `settle` do.
+Owns transactions: a unit is one (a large one is several, and has its key with the last), the corpus-level pass is one,
+and between them a kill leaves a corpus that says of itself that it is unsettled. It must not decide what a pair is or
+whether it may stay: compilers, gates and `settle` do.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from hrmbuild.store.writer import UNIT_TABLES, UnitWriter, insert_rows, source_j
 
 NO_RULES = SurfaceRules()
 """Likeness of words is not looked at."""
-_RULINGS, _DECIDED = "rulings", "decided"
+_RULINGS, _DECIDED, _SETTLED = "rulings", "decided", "settled"
 _NO_KEY = ""
 """Key of a unit that must be worked on again."""
 _FETCH_IDS = 4096
@@ -82,14 +83,29 @@ class Corpus:
     def replace_unit(self, name: str, key: str) -> Iterator[UnitWriter]:
         """Write a unit again: what it held goes, what the writer is given comes, in one transaction.
 
-        An exception inside the block leaves the unit as it was.
+        An exception inside the block leaves the unit as it was; after `UnitWriter.end_part` it leaves the parts that
+        were ended, under no key and unsettled, so that the next ingest does the unit again.
         """
         with self._transaction():
             self._delete_unit(name)
-            writer = UnitWriter(self._connection, name)
+            writer = UnitWriter(self._connection, name, end_part=lambda: self._end_part(name))
             yield writer
             writer.flush()
-            self._connection.execute("INSERT INTO unit VALUES (?, ?)", [name, key if writer.is_final else _NO_KEY])
+            self._set_key(name, key if writer.is_final else _NO_KEY)
+
+    def _end_part(self, name: str) -> None:
+        """Commit what stands of a unit, as something that is not done; go on in the next transaction.
+
+        The state `settled` goes too: the unit may come back to the key that was settled last.
+        """
+        self._set_key(name, _NO_KEY)
+        self._connection.execute("DELETE FROM state WHERE name = ?", [_SETTLED])
+        self._connection.execute("COMMIT")
+        self._connection.execute("BEGIN")
+
+    def _set_key(self, name: str, key: str) -> None:
+        self._connection.execute("DELETE FROM unit WHERE name = ?", [name])
+        self._connection.execute("INSERT INTO unit VALUES (?, ?)", [name, key])
 
     def drop_unit(self, name: str) -> None:
         """Remove everything that came from a unit."""
@@ -107,7 +123,8 @@ class Corpus:
         try:
             yield
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            with suppress(duckdb.TransactionException):  # a commit that failed has ended the transaction
+                self._connection.execute("ROLLBACK")
             raise
         else:
             self._connection.execute("COMMIT")
@@ -156,17 +173,17 @@ class Corpus:
     ) -> bool:
         """Do the corpus-level pass if anything that it looks at has changed; returns whether it was done."""
         wanted = self._settle_key(labels=labels, seed=seed, rules=rules)
-        if self._state("settled") == wanted:
+        if self._state(_SETTLED) == wanted:
             return False
         with self._transaction():
             ruled = self.rulings()
             settle(self._connection, labels=labels, seed=seed, rules=rules, protected=protected, rulings=ruled)
-            self._set_state("settled", wanted)
+            self._set_state(_SETTLED, wanted)
         return True
 
     def is_settled(self, *, labels: Sequence[str], seed: int, rules: SurfaceRules = NO_RULES) -> bool:
         """Whether the pass saw everything that stands here now: false after an ingest that was cut off."""
-        return self._state("settled") == self._settle_key(labels=labels, seed=seed, rules=rules)
+        return self._state(_SETTLED) == self._settle_key(labels=labels, seed=seed, rules=rules)
 
     def _settle_key(self, *, labels: Sequence[str], seed: int, rules: SurfaceRules) -> str:
         units = [list(pair) for pair in sorted(self.unit_keys().items())]
@@ -214,7 +231,7 @@ class Corpus:
 
     def record_freeze(self, content_root: str, max_label: str | None) -> None:
         """Remember that the settled corpus, with labels up to `max_label`, has this content root."""
-        told = {"content_root": content_root, "settled": self._state("settled") or "", "max_label": max_label or ""}
+        told = {"content_root": content_root, "settled": self._state(_SETTLED) or "", "max_label": max_label or ""}
         if json.loads(self._state("frozen") or "{}") != told:
             with self._transaction():
                 self._set_state("frozen", canonical_json(told).decode())
@@ -222,7 +239,7 @@ class Corpus:
     def frozen_content_root(self, max_label: str | None) -> str | None:
         """The content root of the corpus as it is settled now, where the last freeze remembered it."""
         told = json.loads(self._state("frozen") or "{}")
-        same = (told.get("settled"), told.get("max_label")) == (self._state("settled"), max_label or "")
+        same = (told.get("settled"), told.get("max_label")) == (self._state(_SETTLED), max_label or "")
         return str(told["content_root"]) if told and same else None
 
     def last_ingest(self) -> dict[str, str]:
@@ -250,12 +267,9 @@ class Corpus:
         return reading.read_pairs(self._connection, split)
 
     def drop_salts(self, ids: Iterable[str]) -> None:
-        """Forget the salts of pairs that are gone; the file keeps the bytes until it is written anew."""
+        """Forget salts, so that nobody confirms a guessed row; the file keeps the bytes until it is written anew."""
         with self._transaction():
-            self._connection.execute(
-                "DELETE FROM salt WHERE list_contains(?::VARCHAR[], pair_id) "
-                "AND pair_id NOT IN (SELECT id FROM pair)", [sorted(ids)],
-            )  # fmt: skip
+            self._connection.execute("DELETE FROM salt WHERE list_contains(?::VARCHAR[], pair_id)", [sorted(ids)])
 
     def made_of(self, sha256: str) -> list[Supported]:
         """The kept pairs that a source supports, by id, with the other files that support them."""

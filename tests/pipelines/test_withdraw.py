@@ -85,7 +85,7 @@ def project(tmp_path: Path) -> Project:
     return found
 
 
-def _withdraw(project: Project, name: str, *, yes: bool = True) -> WithdrawReport:
+def withdrawn(project: Project, name: str, *, yes: bool = True) -> WithdrawReport:
     return withdraw(project, name, Stated("the owner asked for it"), yes=yes)
 
 
@@ -97,7 +97,7 @@ def _rows(project: Project) -> dict[str, str]:
 
 def test_it_lists_exactly_what_a_full_text_search_finds_and_a_dry_run_changes_nothing(project: Project) -> None:
     before = (project.work / "log.jsonl").exists()
-    report = _withdraw(project, "pairs/a.jsonl", yes=False)
+    report = withdrawn(project, "pairs/a.jsonl", yes=False)
     found = {one for one, text in _rows(project).items() if "says rule" in text}
     assert len(found) == 5
     assert set(report.pairs) == found
@@ -110,7 +110,7 @@ def test_it_lists_exactly_what_a_full_text_search_finds_and_a_dry_run_changes_no
 
 
 def test_the_next_ingest_keeps_file_and_near_copy_out_and_ends_as_a_fresh_one(project: Project) -> None:
-    listed = set(_withdraw(project, MEMO).pairs)
+    listed = set(withdrawn(project, MEMO).pairs)
     copy = project.folder / "memos/copied.txt"
     copy.write_text("Fwd: see below.\n\n" + TEXT.replace("oil", "gas"), encoding="utf-8")
     assert ingest_stage(project).state == "stale"
@@ -128,22 +128,42 @@ def test_the_next_ingest_keeps_file_and_near_copy_out_and_ends_as_a_fresh_one(pr
 
 
 def test_pairs_that_another_source_supports_stay(project: Project) -> None:
-    (kept,) = _withdraw(project, "pairs/a.jsonl").kept_by_others
+    (kept,) = withdrawn(project, "pairs/a.jsonl").kept_by_others
     ingest(project)
     assert kept.pair in _rows(project)
     assert not any("says rule" in text for text in _rows(project).values())
 
 
+def test_a_shown_document_is_a_place_of_the_pair_and_needed_by_it(tmp_path: Path) -> None:
+    shared = _pair("Does rule 7 hold?", "Yes.")
+    law = f"# Rule 7\n\n{MARKED}.\n"
+    for name, text in (("law/seven.md", law), ("asked/a.jsonl", shared), ("b.jsonl", shared + "\n")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    entry = "kind: pairs, owner: a@pier.example, license: internal, label: internal"
+    told = f"  - {{path: asked, {entry}, mapping: {{context: 'law/*'}}}}\n  - {{path: b.jsonl, {entry}}}\n"
+    (tmp_path / "hrmbuild.yaml").write_text(f"name: law\nsources:\n{told}", encoding="utf-8")
+    project = load_project(tmp_path / "hrmbuild.yaml", sources=None, work=None)
+    ingest(project)
+    shown = {one for one, text in _rows(project).items() if MARKED in text}
+    for name in ("law/seven.md", "asked/a.jsonl"):
+        report = withdrawn(project, name, yes=name.startswith("law"))
+        assert (set(report.pairs), report.kept_by_others) == (shown, ())
+    ingest(project)
+    assert shown.isdisjoint(_rows(project))
+    assert not any(MARKED in text for text in _rows(project).values())
+
+
 def test_an_unknown_source_and_a_missing_reason_are_told(project: Project) -> None:
     with pytest.raises(UsageError, match="no source is named"):
-        _withdraw(project, "memos/none.md")
+        withdrawn(project, "memos/none.md")
     with pytest.raises(UsageError, match="without a reason"):
         withdraw(project, MEMO, Stated(" "))
 
 
 def test_train_refuses_and_verify_says_it(project: Project) -> None:
     folder = freeze(project).folder
-    report = _withdraw(project, MEMO)
+    report = withdrawn(project, MEMO)
     assert [one["folder"] for one in report.manifests] == [folder.name]
     with pytest.raises(AnswerIsNoError) as refused:
         frozen_corpus(project, manifest=None, corpus=None, progress=SilentProgress())
@@ -167,7 +187,7 @@ def test_runs_and_packages_are_named_and_verify_says_it_of_each(packaged: Packag
     project = packaged.project
     with Corpus.open(project.corpus_path, read_only=True) as corpus:
         path = corpus.sources()[0].source.path
-    report = _withdraw(project, path)
+    report = withdrawn(project, path)
     assert report.runs
     assert report.packages
     assert report.costs.runs == len(report.runs)
@@ -188,12 +208,12 @@ def test_a_sketch_knows_copies_and_holds_no_words() -> None:
 
 def test_a_removed_file_is_kept_out_by_bytes_alone_and_that_is_said(project: Project, tmp_path: Path) -> None:
     shutil.move(project.folder / MEMO, tmp_path / "away.md")
-    report = _withdraw(project, MEMO)
+    report = withdrawn(project, MEMO)
     assert not report.near_copies
     assert "same bytes" in report.notes[0]
 
 
-def _bytes_of(folder: Path) -> Iterator[tuple[Path, bytes]]:
+def bytes_of(folder: Path) -> Iterator[tuple[Path, bytes]]:
     """Every file, raw and as its cells: compressed columns hide words from a search of bytes."""
     for path in sorted(one for one in folder.rglob("*") if one.is_file()):
         yield path, path.read_bytes()
@@ -207,7 +227,7 @@ def _bytes_of(folder: Path) -> Iterator[tuple[Path, bytes]]:
 
 
 def _holders(folder: Path) -> set[str]:
-    return {path.name for path, data in _bytes_of(folder) for words in MARKS if words.encode() in data}
+    return {path.name for path, data in bytes_of(folder) for words in MARKS if words.encode() in data}
 
 
 def _erase(project: Project, *, yes: bool = True) -> EraseReport:
@@ -228,7 +248,7 @@ def test_after_an_erasure_the_text_stands_in_no_live_file_and_roots_still_verify
     with pytest.raises(AnswerIsNoError) as refused:
         _erase(project)
     assert refused.value.code == "erase.not_withdrawn"
-    (n_rows,) = {len(_withdraw(project, MEMO).pairs)}
+    (n_rows,) = {len(withdrawn(project, MEMO).pairs)}
     with pytest.raises(AnswerIsNoError) as refused:
         _erase(project)
     assert refused.value.code == "erase.not_ingested"
@@ -279,7 +299,7 @@ def test_a_kill_at_any_rename_leaves_an_erasure_that_the_same_command_finishes(p
         (project.folder / name).write_text(_pair(f"What is {name}?", "a file"), encoding="utf-8")
     ingest(project)
     old = freeze(project).folder
-    _withdraw(project, MEMO)
+    withdrawn(project, MEMO)
     ingest(project)
     make_key("ada", out=project.folder / "keys", encrypt=False)
     settings = project.folder / "hrmbuild.yaml"
@@ -299,7 +319,7 @@ def test_a_kill_at_any_rename_leaves_an_erasure_that_the_same_command_finishes(p
 @pytest.mark.slow
 def test_an_altered_pack_is_not_erased_into_a_new_hash(project: Project) -> None:
     old = freeze(project).folder
-    _withdraw(project, MEMO)
+    withdrawn(project, MEMO)
     ingest(project)
     rejections = old / "rejections.parquet"
     rejections.write_bytes(rejections.read_bytes() + b" ")
