@@ -16,7 +16,7 @@ PAGES = ("README.md", "hrmbuild/README.md", "docs/engineer.md", "docs/compliance
 COMMANDS = (
     *("init", "doctor", "build", "ingest", "freeze", "plan", "train", "status", "ledger", "package", "verify"),
     *("ask", "serve", "eval", "rules", "templates", "audit", "canaries", "keys", "explain"),
-    *("approve", "reject", "release", "rejections", "review", "withdraw", "hold"),
+    *("approve", "reject", "release", "rejections", "review", "withdraw", "hold", "due"),
 )
 TOP = "hrmbuild|templates|schemas|examples|docs|tests|\\.ci"
 

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -23,7 +23,7 @@ from hrmbuild.audit import evidence
 from hrmbuild.audit.evidence import EvidenceRejection, EvidenceRow
 from hrmbuild.files import disk_errors, sync_file, sync_folder, write_atomic
 from hrmbuild.fingerprint import canonical_json, hash_file
-from hrmbuild.records.base import Noun, Sha256
+from hrmbuild.records.erased import Erased
 from hrmbuild.records.pair import REDACTED
 
 ERASED_NAME = "erased.json"
@@ -31,18 +31,6 @@ _KEPT = ("id", "split", "stratum", "kind", "axis", "label")
 REWRITTEN = (evidence.PAIRS_NAME, evidence.REJECTIONS_NAME, evidence.SALTS_NAME, evidence.CHECK_NAME)
 """Files of a pack that an erasure writes anew; the checker, because the first ones know no erased row."""
 _DETAIL = "erased"
-
-
-class Erased(Noun):
-    """`erased.json`, format 1."""
-
-    format: Literal[1] = 1
-    sources: tuple[Sha256, ...]
-    """Files whose rows were erased, sorted."""
-    pairs: int
-    """Rows without texts."""
-    files: dict[str, Sha256]
-    """Files of the pack as the erasure left them."""
 
 
 def erased_row(text: str) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ _SETTINGS = (
 )  # fmt: skip
 _DECLARED = (
     "kind", "format", "owner", "license", "label", "effective_from", "effective_until", "stratum", "repeat",
-    "declared_by",
+    "declared_by", "retain_until",
 )  # fmt: skip
 _COUNTED = ("records", "made", "kept", "rejected", "left_out", "skipped")
 

@@ -1,7 +1,8 @@
-"""`withdraw`, `hold`, `audit erase`: what was made of a source, and the decisions that end it."""
+"""`withdraw`, `hold`, `due`, `audit erase`: what was made of a source, and the decisions that end it."""
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +12,10 @@ from hrmbuild.cli.decisions import PersonOption, ReasonOption, RoleOption
 from hrmbuild.cli.keys import KeyOption, ask_secret
 from hrmbuild.cli.options import ConfigOption, WorkOption, project_of
 from hrmbuild.cli.output import JsonFlag, emit, visible
+from hrmbuild.errors import UsageError
 
 if TYPE_CHECKING:
+    from hrmbuild.pipelines.due import DueSource
     from hrmbuild.pipelines.erase import EraseReport
     from hrmbuild.pipelines.withdraw import WithdrawReport
 
@@ -26,6 +29,7 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(short_help="List everything made from a source; with --yes, withdraw it.")(withdraw)
     app.command(short_help="A legal hold over a source: nothing of it is erased; --release ends it.")(hold)
+    app.command(short_help="Sources past their retain_until, what was made of them, and the next command.")(due)
 
 
 def withdraw(
@@ -58,6 +62,35 @@ def hold(
     report = run(project_of(config, None, work), source, Stated(reason, role, person, key, ask_secret), release=release)
     told = "the hold ends" if release else "held: nothing of it is erased until the hold ends"
     emit(report, [f"{report.sha256[:12]}  {visible(', '.join(report.paths))}: {told}"], as_json=as_json)
+
+
+def due(
+    on: Annotated[str | None, typer.Option("--on", metavar="DATE", help="As of this day; default: today.")] = None,
+    config: ConfigOption = None, work: WorkOption = None, as_json: JsonFlag = False,
+) -> None:  # fmt: skip
+    """Sources whose `retain_until` has passed, with pairs, manifests, runs and packages; changes nothing."""
+    from hrmbuild.pipelines.due import due as run
+
+    report = run(project_of(config, None, work), _day(on))
+    lines = [line for one in report.due for line in _due_lines(one)] or [f"nothing is due on {report.on}"]
+    emit(report, [*lines, *([f"next day: {report.upcoming}"] if report.upcoming else [])], as_json=as_json)
+
+
+def _day(told: str | None) -> dt.date:
+    try:
+        return dt.date.fromisoformat(told) if told else dt.datetime.now(dt.UTC).date()
+    except ValueError:
+        raise UsageError("due.no_date", f"{told} is no day", where="--on", fix="write it as 2027-01-31") from None
+
+
+def _due_lines(one: DueSource) -> list[str]:
+    made = [f"{one.pairs:,} pairs"] if one.pairs else []
+    made += [f"{word} {', '.join(names)}" for word, names in
+             (("manifests", one.manifests), ("runs", one.runs), ("packages", one.packages)) if names]  # fmt: skip
+    return [
+        f"{one.retain_until}  {one.state:<9}  {one.source[:12]}  {visible(one.path)}",
+        f"            made of it: {visible('; '.join(made)) or 'nothing'}", f"            next: {visible(one.next)}",
+    ]  # fmt: skip
 
 
 def erase(

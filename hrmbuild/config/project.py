@@ -101,6 +101,8 @@ class SourceConfig(Settings):
     """Also make pairs without the deciding text."""
     effective_from: dt.date | None = None
     effective_until: dt.date | None = None
+    retain_until: dt.date | None = None
+    """Last day on which these files, and what was made of them, are kept; `hrmbuild due` lists what is past it."""
     supersedes: tuple[str, ...] | None = None
     """Globs of files that hold no longer from the day on which this one is in force (`effective_from`)."""
     history: Literal["dated"] | None = None

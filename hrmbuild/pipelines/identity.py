@@ -23,7 +23,7 @@ _COMPILING = ("errors.py", "fingerprint.py", "gates", "pairs", "readers", "recor
 """What decides which pairs come out of a file; a change elsewhere compiles nothing again."""
 _GATING = ("decided.py", "gatekeeping.py", "masking.py")
 """The same, of this room."""
-_NOT_IN_PAIRS = ("path", "database", "owner", "license", "maker", "max_pairs", "repeat")
+_NOT_IN_PAIRS = ("path", "database", "owner", "license", "maker", "retain_until", "max_pairs", "repeat")
 """Settings of an entry that no compiled pair depends on: changing them compiles nothing again."""
 
 

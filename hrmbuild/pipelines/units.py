@@ -202,6 +202,7 @@ def source_of(file: FoundFile, unit: Unit, *, format_name: str) -> Source:
         label=settings.label,
         effective_from=settings.effective_from.isoformat() if settings.effective_from else None,
         effective_until=settings.effective_until.isoformat() if settings.effective_until else None,
+        retain_until=settings.retain_until.isoformat() if settings.retain_until else None,
         maker=settings.maker,
         stratum=settings.stratum,
         repeat=settings.repeat if settings.repeat > 1 else None,

@@ -212,6 +212,7 @@ FAMILIES: dict[str, str] = {
     "approvals": "Somebody must approve (or rejected) the manifest before anything is made of it: hrmbuild status.",
     "decide": "What was named cannot be decided about; nothing was recorded.",
     "decisions": "decisions.jsonl or log.jsonl is not as it was written: see hrmbuild audit log.",
+    "due": "A day was not written as one: 2027-01-31.",
     "disk": "The disk refused to write: it is full, or not writable.",
     "freeze": "No manifest was written. The message says what is missing; nothing is lost.",
     "include": "A frozen corpus that is included: its folder, root, strata or label are not what the settings say. "

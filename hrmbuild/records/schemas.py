@@ -17,6 +17,7 @@ from hrmbuild.config.project import ProjectConfig
 from hrmbuild.files import write_atomic
 from hrmbuild.records.checkpoint import CheckpointState
 from hrmbuild.records.decision import Decision
+from hrmbuild.records.erased import Erased
 from hrmbuild.records.log import LogEntry
 from hrmbuild.records.manifest import Manifest
 from hrmbuild.records.package import PackageManifest, Probe
@@ -30,6 +31,7 @@ from hrmbuild.records.trust import TrustFile
 SCHEMAS: dict[str, type[BaseModel]] = {
     "checkpoint.json": CheckpointState,
     "decision.json": Decision,
+    "erased.json": Erased,
     "hrmbuild.yaml.json": ProjectConfig,
     "log-entry.json": LogEntry,
     "manifest.json": Manifest,

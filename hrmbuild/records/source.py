@@ -37,6 +37,8 @@ class Source(Noun):
     """First day it is in force."""
     effective_until: DateText | None = None
     """Last day it is in force."""
+    retain_until: DateText | None = None
+    """Last day on which it is to be kept; absent: none was declared."""
     maker: Literal["person", "model", "unknown"] | None = None
     """Who wrote it, as its owner declared; absent: nothing was declared."""
     stratum: str | None = None

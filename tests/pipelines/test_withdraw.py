@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from hrmbuild.config.loading import Project, load_project
 from hrmbuild.errors import AnswerIsNoError, InputError, UsageError
 from hrmbuild.pipelines.audit_absence import absence
 from hrmbuild.pipelines.decide import Stated
+from hrmbuild.pipelines.due import due
 from hrmbuild.pipelines.erase import EraseReport, erase, hold
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
@@ -195,6 +197,26 @@ def test_runs_and_packages_are_named_and_verify_says_it_of_each(packaged: Packag
     assert withdrawn_of_package(project, package) == [path]
     for folder in (package, project.runs_folder / report.runs[0]):
         assert [one.detail for one in verify(folder, project=project).checks if one.name == "withdrawn material"]
+
+
+def test_what_is_past_its_day_is_due_until_it_is_withdrawn_and_a_hold_is_told(tmp_path: Path) -> None:
+    project = pier(tmp_path / "pier")
+    text = (project.folder / "hrmbuild.yaml").read_text(encoding="utf-8")
+    (project.folder / "hrmbuild.yaml").write_text(
+        text.replace("path: memos, ", "path: memos, retain_until: 2026-06-30, "), encoding="utf-8"
+    )
+    project = load_project(project.config_path, sources=None, work=None)
+    ingest(project)
+    day = dt.date(2026, 6, 30)
+    assert (due(project, day).due, due(project, day).upcoming) == ((), "2026-06-30")
+    (one,) = due(project, day + dt.timedelta(1)).due
+    assert (one.path, one.state, one.pairs > 0) == (MEMO, "kept", True)
+    assert one.next == f"hrmbuild withdraw {MEMO} --reason … --yes"
+    withdrawn(project, MEMO)
+    (one,) = due(project, dt.date(2027, 1, 1)).due
+    assert (one.state, one.next) == ("withdrawn", "hrmbuild ingest")
+    hold(project, MEMO, Stated("a suit is pending"))
+    assert [told.state for told in due(project, dt.date(2027, 1, 1)).due] == ["held"]
 
 
 def test_a_sketch_knows_copies_and_holds_no_words() -> None:
