@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import json
 import signal
 import subprocess
@@ -37,6 +39,7 @@ def test_bytes_that_are_no_text_are_an_error_of_their_line(built: Path) -> None:
     assert "response" in third and done.stderr == b""
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_traceback(built: Path) -> None:
     command = [sys.executable, "-m", "hrmbuild", "ask", "--jsonl", "--batch", "1", "--max-tokens", "2"]
     # What a shell puts into the background ignores Ctrl-C, and so do its children: the tests may run there.

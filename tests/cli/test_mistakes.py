@@ -213,6 +213,7 @@ def test_a_run_that_is_asked_to_stop_saves_and_goes_on(built: Path) -> None:
     assert all("--resume" in told for told in err.split("the first has stopped\n"))
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_checkpoint(typed: Type, built: Path) -> None:
     process = start_training(built)
     os.kill(process.pid, signal.SIGKILL)

@@ -31,6 +31,8 @@ VIEWS = {
     "audit_sources": "path sha256 n_bytes kind format declared_by owner license label effective_from effective_until "
     "status reason records records_without_pair made kept rejected not_read",
     "audit_rejections": "path stage code gate detail source_sha256 locator text pair_id",
+    "audit_conflicts": "code pair_id path locator text response valid_from valid_until other_pair_id other_path "
+    "other_locator other_text other_response other_valid_from other_valid_until",
     "audit_findings": "path finding done n pair_id locator detail",
     "audit_log('log.jsonl')": "n told_at event sha256 facts previous link",
 }

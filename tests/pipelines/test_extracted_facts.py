@@ -122,6 +122,7 @@ def test_eval_shows_the_column_its_failures_and_its_cost(packaged: Packaged) -> 
     assert not any(EXTRACTED in note for note in report.notes)
 
 
+@pytest.mark.slow
 def test_a_corpus_that_teaches_no_facts_has_a_note_in_its_place(tmp_path: Path) -> None:
     project = written(tmp_path, fraction=0)
     ingest(project)

@@ -210,7 +210,7 @@ WITHOUT_RULES = CONFIG[: CONFIG.index("  - path: rules")]
 quietly = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@settings(quietly, max_examples=4)
+@settings(quietly, max_examples=2)
 @given(rounds=st.lists(edits, min_size=1, max_size=3))
 def test_incremental_ingest_equals_a_fresh_one(tmp_path: Path, rounds: list[list[tuple[str, str]]]) -> None:
     check_incremental(tmp_path, rounds)

@@ -31,6 +31,7 @@ def test_a_tracker_that_is_not_installed_is_named_with_what_to_install(monkeypat
     assert "pip install tensorboard wandb" in str(caught.value.fix) and "tensorboard, wandb" in caught.value.what
 
 
+@pytest.mark.slow
 def test_without_being_asked_for_no_tracker_is_loaded_and_nothing_of_it_is_written(tmp_path: Path) -> None:
     program = (
         f"import sys; sys.path[:0] = {sys.path!r}\n"
