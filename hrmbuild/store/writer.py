@@ -1,10 +1,12 @@
 """Writing one unit: candidates, rejections, skips and files, in bulk through Arrow.
 
-Owns the mapping from values to columns. It must not begin or end a transaction: `Corpus.replace_unit` does.
+Owns the mapping from values to columns. It must not begin or end a transaction:
+`Corpus.replace_unit` does, and hands in what ends a part of a large unit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,9 +70,11 @@ class FileOutcome:
 class UnitWriter:
     """Collects the rows of one unit and inserts them in batches."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection | None, unit: str) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection | None, unit: str, *, end_part: Callable[[], None] | None = None
+    ) -> None:
         """Without a connection it collects rows that another process inserts: see `taken`."""
-        self._connection, self._unit = connection, unit
+        self._connection, self._unit, self._end_part = connection, unit, end_part
         self._rows: Rows = {table: [] for table in _SCHEMAS}
         self._ordinal = 0
         self.n_made = 0
@@ -123,6 +127,12 @@ class UnitWriter:
     def go_on_from(self, ordinal: int) -> None:
         """The next row has this ordinal: rows of a large file are written in pieces, and keep their order."""
         self._ordinal = ordinal - 1
+
+    def end_part(self) -> None:
+        """Commit what was written so far, under no key: DuckDB keeps over a kilobyte in memory for each row before."""
+        assert self._end_part is not None, "this writer only collects"
+        self.flush()
+        self._end_part()
 
     def taken(self) -> Rows:
         """The rows that were collected, which are no longer here."""

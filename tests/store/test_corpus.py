@@ -159,6 +159,32 @@ def test_a_failure_inside_a_unit_leaves_the_unit_as_it_was(corpus_path: Path) ->
         assert [p.instruction for p in corpus.pairs()] == ["Q"]
 
 
+@pytest.mark.parametrize("key", ["again", "other"])
+def test_a_failure_after_a_part_leaves_a_unit_that_is_not_done(key: str, corpus_path: Path) -> None:
+    """Also where the unit was settled under the very key that it is written with again."""
+    a = make_source("a.md")
+    with Corpus.open(corpus_path) as corpus:
+        with corpus.replace_unit("a.md", "again") as unit:
+            unit.add_candidate("a.md", make_pair("Q", "A", source=a), split="train", axis=None)
+        settle(corpus)
+        with pytest.raises(KeyboardInterrupt), corpus.replace_unit("a.md", key) as unit:
+            unit.add_candidate("a.md", make_pair("new", "x", source=a), split="train", axis=None)
+            unit.end_part()
+            unit.add_candidate("a.md", make_pair("newer", "x", source=a), split="train", axis=None)
+            raise KeyboardInterrupt
+    with Corpus.open(corpus_path) as corpus:
+        assert corpus.unit_keys() == {"a.md": ""}
+        assert not corpus.is_settled(labels=LABELS, seed=7)
+        with corpus.replace_unit("a.md", key) as unit:
+            unit.add_candidate("a.md", make_pair("new", "x", source=a), split="train", axis=None)
+            unit.end_part()
+            unit.add_candidate("a.md", make_pair("newer", "x", source=a), split="train", axis=None)
+        assert corpus.unit_keys() == {"a.md": key}
+        assert not corpus.is_settled(labels=LABELS, seed=7)
+        assert settle(corpus)
+        assert sorted(p.instruction for p in corpus.pairs()) == ["new", "newer"]
+
+
 def test_a_lost_pair_is_our_fault_and_stops(corpus_path: Path) -> None:
     a = make_source("a.md")
     with Corpus.open(corpus_path) as corpus:
