@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 import json
 import signal
 import subprocess
@@ -11,6 +9,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import pytest
 from typed_commands import Type
 
 QUESTION = "Home claims\n1. If theft: refer.\nCase: theft.\nWhat is decided?"
