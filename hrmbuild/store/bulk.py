@@ -80,7 +80,7 @@ class BulkPiece:
 
 
 def write_uncompressed(connection: duckdb.DuckDBPyConnection) -> None:
-    """Texts are written as they are until the transaction has ended (`Corpus` sets it back: much is written with the
-    commit): to look for the best compression takes three times as long as all the rest, and what is left of a corpus
-    after `freeze` is its evidence pack, which is compressed."""
+    """Texts are written as they are until the unit's last transaction has ended (`Corpus` sets it back: much is written
+    with the commit): to look for the best compression takes three times as long as all the rest, and what is left of a
+    corpus after `freeze` is its evidence pack, which is compressed."""
     connection.execute("SET force_compression = 'uncompressed'")

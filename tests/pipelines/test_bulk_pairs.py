@@ -18,10 +18,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from hrmbuild.config.loading import load_project
+from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import draw_below, draw_one, hash_file
 from hrmbuild.pipelines import bulk_pairs
+from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
+from hrmbuild.pipelines.stages import ingest_stage
 from hrmbuild.readers.bulk_lines import NotPlainError, line_tables
+from hrmbuild.store.writer import UnitWriter
 
 CONFIG = """\
 name: bulk
@@ -163,6 +167,8 @@ def on_both_roads(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[dict[str,
 
 def test_both_roads_end_at_the_same_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAYON_NUM_THREADS", "1")  # one process is enough to show it
+    monkeypatch.setattr("hrmbuild.readers.bulk_lines.BLOCK_BYTES", 1 << 14)
+    monkeypatch.setattr(bulk_pairs, "PART_ROWS", 60)
     write_lines(tmp_path / "a.jsonl", 250, seed="fast")
     rows, bulk = on_both_roads(tmp_path, monkeypatch)
     assert bulk == rows
@@ -175,6 +181,7 @@ def test_both_roads_end_at_the_same_place_on_many_rows(
     seed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hrmbuild.readers.bulk_lines.BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr(bulk_pairs, "PART_ROWS", 900)
     for number in range(3):
         write_lines(tmp_path / f"{number}.jsonl", 3000, seed=f"{seed}{number}")
     write_table(tmp_path / "t.parquet", 4000, seed=seed)
@@ -201,16 +208,85 @@ def test_what_is_no_plain_text_is_left_to_the_ordinary_reader(data: bytes, tmp_p
         list(line_tables(path, relative="x.jsonl", sha256=""))
 
 
+def cut_at(n: int, patch: pytest.MonkeyPatch) -> None:
+    """The next ingest is interrupted when it has committed so many parts."""
+    end_part, ended = UnitWriter.end_part, []
+
+    def once(writer: UnitWriter) -> None:
+        end_part(writer)
+        ended.append(writer)
+        if len(ended) == n:
+            raise KeyboardInterrupt
+
+    patch.setattr(UnitWriter, "end_part", once)
+
+
+def keys_in(path: Path) -> set[str]:
+    if not path.exists():
+        return set()
+    with duckdb.connect(str(path), read_only=True) as connection:
+        found = connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'unit'").fetchall()
+        return {key for (key,) in connection.execute("SELECT key FROM unit").fetchall()} if found else set()
+
+
+@pytest.mark.slow
+def test_a_file_that_changed_and_was_cut_between_parts_is_not_taken_for_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A changed file that shares pairs with another one; the old text comes back, or the new one stays, or it goes."""
+    for name, value in (("readers.bulk_lines.BLOCK_BYTES", 1 << 13), ("pipelines.bulk_pairs.PART_ROWS", 40)):
+        monkeypatch.setattr(f"hrmbuild.{name}", value)
+    monkeypatch.setattr(bulk_pairs, "BULK_BYTES", 0)
+    (tmp_path / "hrmbuild.yaml").write_text("\n".join(CONFIG.splitlines()[:-1]))
+    a, b = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    write_lines(a, 400, seed="same")
+    write_lines(b, 400, seed="same")
+    old, project = b.read_bytes(), load_project(tmp_path / "hrmbuild.yaml", work=tmp_path / "w")
+    ingest(project)
+    for n, then in enumerate(("old", "new", "gone"), start=1):
+        write_lines(b, 400, seed=f"new{n}")
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            cut_at(n, patch)
+            ingest(project)
+        assert "b.jsonl" in ingest_stage(project).detail
+        with pytest.raises(InputError) as caught:
+            freeze(project)
+        assert caught.value.code in {"freeze.unsettled", "freeze.stale_corpus"}
+        b.write_bytes(old) if then == "old" else None
+        b.unlink() if then == "gone" else None
+        ingest(project)
+        whole = load_project(tmp_path / "hrmbuild.yaml", work=tmp_path / f"whole{n}")
+        ingest(whole)
+        assert outcome(project.corpus_path) == outcome(whole.corpus_path)
+        assert ingest_stage(project).state == "fresh"
+
+
+@pytest.mark.slow
+def test_a_file_that_turns_out_odd_after_a_part_is_read_the_ordinary_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hrmbuild.readers.bulk_lines.BLOCK_BYTES", 1 << 14)
+    monkeypatch.setattr(bulk_pairs, "PART_ROWS", 60)
+    write_lines(tmp_path / "a.jsonl", 400, seed="odd")
+    with (tmp_path / "a.jsonl").open("ab") as file:
+        file.write(b'{"instruction": "\xff", "response": "x"}\n')
+    rows, bulk = on_both_roads(tmp_path, monkeypatch)
+    assert bulk == rows
+
+
 @pytest.mark.chaos
-def test_a_kill_in_a_large_file_loses_nothing_that_was_reported_done(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part_rows", [200_000, 2_000])
+def test_a_kill_in_a_large_file_loses_nothing_that_was_reported_done(part_rows: int, tmp_path: Path) -> None:
     """Each attempt lives longer than the one before, until one ends by itself; then all is as if none had died."""
     write_lines(tmp_path / "a.jsonl", 2000, seed="small")
     write_lines(tmp_path / "b.jsonl", 60_000, seed="large")
     (tmp_path / "hrmbuild.yaml").write_text(CONFIG)
     program = (
         "import sys; from pathlib import Path; from hrmbuild.pipelines import bulk_pairs;"
+        "from hrmbuild.readers import bulk_lines;"
         "from hrmbuild.config.loading import load_project; from hrmbuild.pipelines.ingest import ingest\n"
         "if __name__ == '__main__':\n"
+        f"    bulk_lines.BLOCK_BYTES = {part_rows} * 100; bulk_pairs.PART_ROWS = {part_rows}\n"
         "    bulk_pairs.BULK_BYTES = 0; ingest(load_project(Path(sys.argv[1]), work=Path(sys.argv[2])))"
     )
     (tmp_path / "go.py").write_text(program)
@@ -225,9 +301,11 @@ def test_a_kill_in_a_large_file_loses_nothing_that_was_reported_done(tmp_path: P
                 process.send_signal(signal.SIGKILL)
         return process.returncode
 
-    seconds, n_killed = 2.0, 0
+    seconds, n_killed, seen = 2.0, 0, set()
     while run("killed", seconds) == -signal.SIGKILL:
-        seconds, n_killed = seconds * 1.5, n_killed + 1
+        seconds, n_killed = seconds * 1.5 if part_rows > 2_000 else seconds + 1.5, n_killed + 1
+        seen |= keys_in(tmp_path / "killed" / "corpus.duckdb")
     assert n_killed
+    assert part_rows > 2_000 or "" in seen, "no kill fell between two parts"
     assert run("whole", 600) == 0
     assert outcome(tmp_path / "killed" / "corpus.duckdb") == outcome(tmp_path / "whole" / "corpus.duckdb")
