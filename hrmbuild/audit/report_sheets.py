@@ -38,11 +38,21 @@ def lineage(given: ReportInput) -> dict[str, Any]:
         "tokenizer_from": made_from,
         "vocab_size": manifest.tokenizer.vocab_size,
         "includes": [
-            {"name": one.name, "content_root": one.content_root, "lineage": one.lineage, "taken": one.taken.pairs,
-             "left_out": dict(one.left_out), "path": entry.source.path, "owner": entry.source.owner,
-             "license": entry.source.license, "maker": entry.source.maker, "label": entry.source.label,
-             "pairs": entry.count.pairs}
-            for one in manifest.includes or () for entry in one.sources
+            {
+                "name": one.name,
+                "content_root": one.content_root,
+                "lineage": one.lineage,
+                "taken": one.taken.pairs,
+                "left_out": dict(one.left_out),
+                "path": entry.source.path,
+                "owner": entry.source.owner,
+                "license": entry.source.license,
+                "maker": entry.source.maker,
+                "label": entry.source.label,
+                "pairs": entry.count.pairs,
+            }
+            for one in manifest.includes or ()
+            for entry in one.sources
         ],
         "derivations": [
             {"derivation": name, "meaning": _DERIVATIONS.get(name, ""), "pairs": n} for name, n in sorted(by.items())

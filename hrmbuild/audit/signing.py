@@ -75,7 +75,11 @@ def signed_bytes(value: Mapping[str, Any], key: PrivateKey) -> bytes:
 
 def unsigned_bytes(value: Mapping[str, Any]) -> bytes:
     """A statement that nobody signed, in the same form: an envelope without a signature."""
-    envelope = {"payload": _text(canonical_json(dict(value))), "payloadType": PAYLOAD_TYPE, "signatures": []}
+    envelope: dict[str, Any] = {
+        "payload": _text(canonical_json(dict(value))),
+        "payloadType": PAYLOAD_TYPE,
+        "signatures": [],
+    }
     return canonical_json(envelope) + b"\n"
 
 

@@ -1,3 +1,4 @@
+# pyright: basic
 """Does this row stand in that corpus? Run: python check_proof.py PROOF.json [manifest.json]. Needs Python 3.9 only."""
 
 import hashlib

@@ -48,7 +48,7 @@ def ingest_lines(report: IngestReport) -> list[str]:
 
 
 def _files(report: IngestReport) -> list[str]:
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (one.source.path, one.status, one.n_records, one.n_made, one.n_kept, one.n_rejected, _reasons(one.reasons))
         for one in report.sources
     ]

@@ -247,7 +247,7 @@ def decided(recorded: Sequence[Recorded], edits: Mapping[str, EditedTexts]) -> D
 def _prevailing(reviews: Mapping[str, Recorded]) -> Recorded:
     """Of several persons' reviews of one pair: a refusal before an edit before an acceptance, then the newest."""
     strictness = {"review_reject": 2, "review_edit": 1, "review_accept": 0}
-    return max(reversed(reviews.values()), key=lambda one: strictness[one.decision.action])
+    return max(reversed(list(reviews.values())), key=lambda one: strictness[one.decision.action])
 
 
 def _reviewed(reviews: dict[str, Recorded], texts: Mapping[str, EditedTexts]) -> Decided:

@@ -64,7 +64,7 @@ def axis_of(name: str, column: Condition) -> Axis:
 
 
 def _sort(column: Condition) -> ValueSort:
-    found = {value.sort for cell in column.cells for value in cell.values}
+    found: set[ValueSort] = {value.sort for cell in column.cells for value in cell.values}
     if column.sort is not None:
         found |= {column.sort}
     if not found:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from hrmbuild.errors import InputError
-from hrmbuild.readers.decision_cells import CellError
+from hrmbuild.readers.decision_cells import CellError, ValueSort
 from hrmbuild.readers.decision_domains import Condition
 from hrmbuild.readers.decision_sheets import records_of
 from hrmbuild.readers.decision_table import DecisionTable, HitPolicy, Output, Refusal, hit_policy
@@ -20,7 +20,13 @@ _KEYS = ("decision_table", "title", "question", "hit_policy", "inputs", "output"
 _INPUT_KEYS = ("text", "type", "unit", "min", "max", "step", "values")
 _OUTPUT_KEYS = ("text", "unit", "values", "amount")
 _ANNOTATIONS = ("id", "reason", "citation")
-_SORTS = {"integer": "number", "decimal": "number", "choice": "text", "boolean": "boolean", "date": "date"}
+_SORTS: dict[str, ValueSort] = {
+    "integer": "number",
+    "decimal": "number",
+    "choice": "text",
+    "boolean": "boolean",
+    "date": "date",
+}
 
 
 def yaml_rules(file: SourceFile, parsed: YamlText) -> ReadResult:
@@ -114,9 +120,11 @@ def _condition(file: SourceFile, parsed: YamlText, name: str, declared: Any) -> 
     kind = settings.get("type")
     if kind is not None and kind not in _SORTS:
         raise _error(file, parsed, ("inputs", name, "type"), f"the type {kind!r} is not read", ", ".join(_SORTS))
-    return Condition(str(settings.get("text", name)), (), sort=_SORTS.get(kind), whole=kind == "integer",
-                     unit=settings.get("unit"), low=settings.get("min"), high=settings.get("max"),
-                     step=settings.get("step"), values=tuple(settings.get("values") or ()))  # fmt: skip
+    return Condition(
+        str(settings.get("text", name)), (), sort=None if kind is None else _SORTS[kind], whole=kind == "integer",
+        unit=settings.get("unit"), low=settings.get("min"), high=settings.get("max"), step=settings.get("step"),
+        values=tuple(settings.get("values") or ()),
+    )  # fmt: skip
 
 
 def _known(file: SourceFile, parsed: YamlText, path: tuple[str | int, ...], value: Any, keys: tuple[str, ...]) -> None:

@@ -23,7 +23,8 @@ read.attachment|A mail's attachment is not read.|Save it as a file of its own am
 read.bad_csv|The rows of this file cannot be told apart.|{_REPAIR}
 read.bad_json|This is no valid JSON.|{_REPAIR}
 read.bad_locator|A place in a file was named that it does not have.|Run ingest again: the file changed since.
-read.bad_decision_table|A decision table cannot be read.|Correct the cell that is named: it says what is expected; see `docs/engineer.md`.
+read.bad_decision_table|A decision table cannot be read.|Correct the cell that is named: it says what is expected; \
+see `docs/engineer.md`.
 read.bad_ruleset|A rule set does not hold to its form.|Correct it where the message says; see the guide on rule sets.
 read.bad_unicode|Letters of this file are no valid Unicode.|{_REPAIR}
 read.below_table|Lines below a table are not read as rows.|{_NOTHING}
@@ -64,7 +65,8 @@ read.missing_block|A case lacks a block that the settings name.|Correct `cases.b
 read.navigation|Navigation of a page (menus, footers) is not part of its text.|{_NOTHING}
 read.nested_value|A value inside a value is not read as a cell.|{_NOTHING}
 read.no_cases_setting|The file looks like marked cases, and the settings do not say how to read them.|{_KEY}
-read.no_decision_table|No decision of the model is a table that can be read.|See which parts of DMN are read in `docs/engineer.md`, or leave it out.
+read.no_decision_table|No decision of the model is a table that can be read.|See which parts of DMN are read in \
+`docs/engineer.md`, or leave it out.
 read.no_header|A table has no header.|Put the columns' names into its first row.
 read.no_json_lines|No line of this file is a JSON object.|{_REPAIR}
 read.no_opener|Nothing on this machine opens this format.|Install the extra that the message names.
@@ -76,7 +78,8 @@ read.not_a_document|This is no document of the format that its name says.|{_REPA
 read.not_a_file|This is no plain file.|Remove it from the sources.
 read.not_a_mail|This is no mail.|{_REPAIR}
 read.not_a_ruleset|This YAML file is no rule set.|Start it with `ruleset:`, or remove it from the sources.
-read.not_a_table_copy|This is no copy of a database's table, or it was cut or edited.|Run ingest where the database can be reached.
+read.not_a_table_copy|This is no copy of a database's table, or it was cut or edited.|Run ingest where the database \
+can be reached.
 read.not_a_workbook|This is no workbook.|{_REPAIR}
 read.not_allowed|The user of the settings may not read this column of the database.|Grant it, or leave it out.
 read.not_an_object|A line is no JSON object.|{_REPAIR}
@@ -140,7 +143,8 @@ compile.no_mapping|No known shape of pairs fits the row's fields.|Declare `mappi
 compile.no_question|Nothing in the record can be asked about.|{_REWRITE}
 compile.not_a_case|A row is no case of the rule set that `case` names: a cell is empty, or none of its fact's values.\
 |Correct the table, the ranges of the rule set's facts, or `case`.
-compile.overlap|Rules hold together that the hit policy keeps apart.|Ask the owner; `hrmbuild rules` shows a case for each.
+compile.overlap|Rules hold together that the hit policy keeps apart.|Ask the owner; `hrmbuild rules` shows a case \
+for each.
 compile.several_turns|A talk of several turns is no pair.|Bring one question and one answer a row.
 compile.too_long|What must be shown does not fit into the limit.|Shorten the passage, or raise the limit where there \
 is one.
@@ -151,7 +155,8 @@ token.
 gate.empty_instruction|The instruction holds no words.|Correct the source.
 gate.empty_response|The response holds no words.|Correct the source.
 gate.hidden_character|A character that nobody sees stands in the text.|Look at the source, and remove it.
-gate.homoglyph|A word mixes Latin letters with Cyrillic ones that look the same.|Look at the source: it may be an attack; \
+gate.homoglyph|A word mixes Latin letters with Cyrillic ones that look the same.|Look at the source: it may be an \
+attack; \
 write the word in one script.
 gate.instruction_too_long|The instruction is longer than `gates.max_instruction_bytes`.|Split the text, or raise the \
 limit.
