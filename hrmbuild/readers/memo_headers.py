@@ -118,14 +118,14 @@ def _continued(entry: _Entry, line: Line) -> _Entry:
 
 
 def _collected(source: SourceText, entries: list[_Entry]) -> MemoHeaders:
-    """The first of two equal names wins; the other stays text."""
+    """The first of two equal names wins; the other stays text, and so does a name without a value."""
     values: dict[str, str] = {}
     locators: dict[str, Locator] = {}
     taken: set[int] = set()
     for entry in entries:
-        if entry.name in values:
-            continue
         start, end = source.trimmed(entry.start, entry.end)
+        if entry.name in values or start == end:
+            continue
         values[entry.name] = nfc(source.text[start:end])
         locators[entry.name] = source.locator(start, end)
         taken.update(range(entry.first, entry.last + 1))

@@ -66,6 +66,12 @@ def test_a_memo_in_plain_text_has_headers_continued_on_indented_lines(read_file)
     assert [block.text for block in document.blocks] == ["MEMORANDUM", "We decided to change the locks."]
 
 
+def test_a_header_without_a_value_stays_text(read_file):
+    document = read_file("memo.txt", "To:\nFrom: Ada\nDate:\n\nThe locks are changed.\n", kind="memos").records[0]
+    assert document.headers == {"from": "Ada"}
+    assert [block.text for block in document.blocks] == ["To:", "Date:", "The locks are changed."]
+
+
 def test_a_letter_after_h_is_a_letter_and_not_a_roman_number(read_file):
     text = "Part\n\n" + "\n\n".join(f"({letter}) Title {letter.upper()}\n\nWords." for letter in "ghi")
     document = read_file("a.txt", text).records[0]
