@@ -45,6 +45,8 @@ class Sample:
     """Errors that were found; None: nobody said that they were looked for."""
     marks: Mapping[str, tuple[bool, str]] = field(default_factory=dict[str, tuple[bool, str]])
     """Leaf -> whether it is an error, and the auditor's note."""
+    of: int | None = None
+    """Pairs that it was drawn from; None: all of the manifest."""
 
 
 @dataclass(frozen=True)

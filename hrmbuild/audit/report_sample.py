@@ -36,7 +36,7 @@ def sample_section(given: ReportInput) -> dict[str, Any] | None:
         "n": len(pairs),
         "n_shown": n_shown,
         "n_withheld": len(pairs) - n_shown,
-        "of": sum(one.pairs for one in given.manifest.splits.values()),
+        "of": sum(one.pairs for one in given.manifest.splits.values()) if sample.of is None else sample.of,
         **bound(sample, n_shown),
         "pairs": pairs,
     }

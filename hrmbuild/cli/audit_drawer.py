@@ -10,7 +10,7 @@ import typer
 
 from hrmbuild.cli.audit_trace_lines import trace_lines
 from hrmbuild.cli.options import ConfigOption, WorkOption, project_of
-from hrmbuild.cli.output import JsonFlag, emit
+from hrmbuild.cli.output import JsonFlag, emit, visible
 from hrmbuild.config.loading import Project, find_config
 from hrmbuild.errors import UsageError
 
@@ -25,7 +25,7 @@ RoleOption = Annotated[str | None, typer.Option("--role", metavar="R", help="Sho
 
 def register(group: typer.Typer) -> None:
     """Add these commands to the group."""
-    group.command("trace", short_help="A pair, a source or a package, and all that it hangs together with.")(trace)
+    group.command("trace", short_help="A pair, a source, a run or a package, and all it hangs together with.")(trace)
     group.command("export", short_help="The pairs of a manifest for other programs, with a data card.")(export)
     group.command("prove", short_help="Prove that a pair stands in a manifest; check such a proof.")(prove)
 
@@ -62,12 +62,14 @@ def prove(
     made = prove_pair(
         project, pair or "", manifest=manifest, with_row=with_row, show_label=show_label, role=role, out=out
     )
-    lines = [f"proof         {out}"] if out is not None else [json.dumps(made.as_dict(), ensure_ascii=False)]
+    of = f" (of {made.base.name}, content root {made.base.included.content_root})" if made.base else ""
+    lines = [f"proof         {out}{of}"] if out is not None else [json.dumps(made.as_dict(), ensure_ascii=False)]
     emit(made, lines, as_json=as_json)
 
 
 def trace(
-    thing: Annotated[str, typer.Argument(metavar="PAIR|SOURCE|PACKAGE", help="Id, leaf, path, SHA-256 or folder.")],
+    thing: Annotated[str, typer.Argument(metavar="PAIR|SOURCE|RUN|PACKAGE", help="Id, leaf, path, SHA-256 or folder.")],
+    step: Annotated[int | None, typer.Option("--step", metavar="N", help="Of a run: the pairs of this step.")] = None,
     manifest: ManifestOption = None,
     show_label: ShowLabelOption = None,
     role: RoleOption = None,
@@ -75,10 +77,11 @@ def trace(
     work: WorkOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """From a pair to its sources, manifests, runs and packages; from a source or a package to its pairs."""
+    """From a pair to its sources, manifests, runs and packages, and back; through included corpora too."""
     from hrmbuild.pipelines.audit_trace import trace as follow
 
-    found = follow(project_of(config, None, work), thing, manifest=manifest, show_label=show_label, role=role)
+    found = follow(project_of(config, None, work), thing, manifest=manifest, step=step, show_label=show_label,
+                   role=role)  # fmt: skip
     emit(found, trace_lines(found.as_dict()), as_json=as_json)
 
 
@@ -90,6 +93,9 @@ def export(
     ] = None,
     role: RoleOption = None,
     croissant: Annotated[bool, typer.Option("--croissant", help="Also croissant.json, for data catalogues.")] = False,
+    with_bases: Annotated[
+        bool, typer.Option("--with-bases", help="Also the pairs of included corpora that are trained on.")
+    ] = False,
     manifest: ManifestOption = None,
     config: ConfigOption = None,
     work: WorkOption = None,
@@ -99,7 +105,9 @@ def export(
     from hrmbuild.pipelines.audit_export import export as run
 
     report = run(_project(config, work), out=out, form=form, manifest=manifest, max_label=max_label, role=role,
-                 with_croissant=croissant)  # fmt: skip
+                 with_croissant=croissant, with_bases=with_bases)  # fmt: skip
     lines = [f"{one['name']:<14}{one['pairs']:,} pairs" for one in report.files]
     lines += [f"left out      {n:,} pairs that are {label}" for label, n in report.left_out.items()]
+    lines += [f"not in it     {visible(one['name'])}: {one['pairs']:,} pairs are trained on too (--with-bases)"
+              for one in report.includes if one["file"] is None]  # fmt: skip
     emit(report, [*lines, f"label         {report.label}", f"export        {out}"], as_json=as_json)

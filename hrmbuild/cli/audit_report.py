@@ -86,6 +86,10 @@ def sample(
     n: SizeOption = 50,
     errors: ErrorsOption = None,
     marked: MarkedOption = None,
+    base: Annotated[
+        str | None,
+        typer.Option("--base", metavar="B", help="Draw from the rows of this included corpus: its name, or root."),
+    ] = None,
     form: Annotated[
         Path | None, typer.Option("--form", metavar="FILE.csv", help="Write a form to mark errors in.")
     ] = None,
@@ -97,7 +101,7 @@ def sample(
     """Pairs drawn by a hash of the signed roots and your nonce, each with its evidence, and the digest of all."""
     from hrmbuild.pipelines.audit_sample import SampleRequest, audit_sample
 
-    request = SampleRequest(nonce, n, errors, marked)
+    request = SampleRequest(nonce, n, errors, marked, base)
     made = audit_sample(path, request, project=_project(config, work), show_label=show_label, form=form)
     emit(made, sample_lines(made), as_json=as_json)
 
@@ -145,6 +149,10 @@ def sample_lines(made: SampleReport) -> list[str]:
                   f"{visible(' '.join(one['text'].split())[:160])}" for one in pair["evidence"]]  # fmt: skip
         lines += [f"   ERROR {visible(pair['note'])}".rstrip()] if pair["error"] else []
     lines += ["", *_bound_lines(made.value)]
+    base = made.value["base"]
+    lines += [f"drawn from    {visible(base['name'])}, content root {base['content_root']}"] if base else []
+    lines += [f"not from      {visible(name)}: {pairs:,} pairs are trained on too (--base {visible(name)})"
+              for name, pairs in made.value["not_drawn_from"].items()]  # fmt: skip
     return [*lines, f"form          {made.form}"] if made.form else lines
 
 

@@ -10,9 +10,47 @@ _STANDS = {True: "stands there", False: "DOES NOT STAND THERE", None: "no words 
 
 
 def trace_lines(found: dict[str, Any]) -> list[str]:
-    """The trace of a pair, a source or a package."""
+    """The trace of a pair, a source, a run or a package."""
+    if found["kind"] == "run":
+        return [*map(visible, _run_lines(found))]
     lines = {"pair": _pair_lines, "source": _source_lines, "package": _package_lines}[found["kind"]](found)
     return [*map(visible, lines), "", *_descendants(found)]
+
+
+def _base_lines(base: dict[str, Any]) -> list[str]:
+    """The included corpus that a pair or a source is of."""
+    told = base["fate"] if "fate" in base else f"{base['trained_on']:,} pairs of this file are trained on here"
+    return [
+        f"of            {base['name']}, content root {base['content_root']}",
+        f"frozen in     {base['folder']} (manifest sha256 {base['manifest_sha256'][:12]})",
+        f"here          {told}",
+    ]
+
+
+def _also_lines(also_in: list[dict[str, Any]]) -> list[str]:
+    return [f"stands too    in {one['name']}, content root {one['content_root']}: {one['fate']}" for one in also_in]
+
+
+def _run_lines(found: dict[str, Any]) -> list[str]:
+    lines = [
+        f"run           {found['run']}: {found['preset']}, {found['steps']:,} steps",
+        f"manifest      {found['manifest']} (sha256 {found['manifest_sha256'][:12]})",
+        f"training_root {found['training_root']}",
+    ]
+    lines += [f"includes      {one['name']}, content root {one['content_root']}: {one['taken']:,} pairs"
+              + ("" if one["at_hand"] else f"; not at hand, {one['why']}") for one in found["includes"]]  # fmt: skip
+    step = found["step"]
+    if step is None:
+        return [*lines, "", "--step N names the pairs of a step"]
+    same = "is that of its plan" if step["as_planned"] else "IS NOT THAT OF ITS PLAN"
+    lines += [
+        f"step          {step['number']:,} (epoch {step['epoch']}): the recorded batch {step['batch'][:12]} {same}",
+        f"pairs         {len(step['pairs']):,} ({_facts(step['from'])})",
+        "",
+    ]
+    rows = [(one["id"][:16], one["base"] or "own", one["source"] or "NOT FOUND", one["place"] or "")
+            for one in step["pairs"]]  # fmt: skip
+    return [*lines, *table(["pair", "of", "source", "place"], rows)]
 
 
 def _pair_lines(found: dict[str, Any]) -> list[str]:
@@ -20,6 +58,8 @@ def _pair_lines(found: dict[str, Any]) -> list[str]:
     lines = [
         f"pair          {found['id']}",
         f"leaf          {found['leaf']}",
+        *(_base_lines(found["base"]) if found["base"] else ()),
+        *_also_lines(found["also_in"]),
         f"is            {found['question']}, {found['derivation']}, {found['book']} book, {found['condition']}, "
         f"{found['stratum']}",
         f"split         {found['split']}{held_out}",
@@ -55,6 +95,7 @@ def _source_lines(found: dict[str, Any]) -> list[str]:
     lines = [
         f"source        {found['path']}",
         f"bytes         {found['sha256']}",
+        *(_base_lines(found["base"]) if found["base"] else ()),
         f"declared      {_facts(found['declared'])}",
         f"came of it    {found['records']:,} records, {found['made']:,} pairs made, {found['kept']:,} kept, "
         f"{found['rejected']:,} rejected" + (f"; quarantined: {found['reason']}" if found["reason"] else ""),
@@ -82,6 +123,8 @@ def _package_lines(found: dict[str, Any]) -> list[str]:
         return [*lines, "", "that manifest is not at hand here: not followed to the sources"]
     rows = [(one["path"], one.get("owner", ""), one.get("license", ""), one["label"], one["pairs"])
             for one in found["sources"]]  # fmt: skip
+    lines += [f"includes      {one['name']}, content root {one['content_root']}: {one['taken']:,} pairs"
+              for one in found["includes"]]  # fmt: skip
     return [*lines, f"pairs         {_facts(found['splits'])}", "",
             *table(["source", "owner", "licence", "label", "pairs"], rows)]  # fmt: skip
 

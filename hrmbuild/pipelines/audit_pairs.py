@@ -58,21 +58,40 @@ def find_pair(pack: FrozenPack, key: str) -> EvidenceRow:
         UsageError: `audit.bad_pair`, `audit.several_pairs`.
         InputError: `audit.no_pair`, `evidence.unreadable`.
     """
+    digits = pair_digits(key)
+    places = rows_of(pack, digits)
+    if len(places) > 1:
+        raise UsageError("audit.several_pairs", f"{len(places)} pairs begin with {digits}", where="PAIR",
+                         fix="give more digits")  # fmt: skip
+    if places:
+        return evidence.row_at(pack.folder, *places[0])
+    raise InputError("audit.no_pair", f"no pair of this manifest begins with {digits}", where=str(pack.folder),
+                     why="neither an id nor a salted leaf does",
+                     fix="name another manifest with --manifest, or look the id up in audit_pairs")  # fmt: skip
+
+
+def pair_digits(key: str) -> str:
+    """The digits that name a pair.
+
+    Raises:
+        UsageError: `audit.bad_pair`.
+    """
     digits = key.strip().lower()
     if not _DIGITS.fullmatch(digits):
         raise UsageError("audit.bad_pair", f"{key!r} names no pair", where="PAIR",
                          why=f"a pair is named by {LEAST_DIGITS} to 64 hex digits of its id or of its salted leaf",
                          fix="take an id from audit_pairs, or a leaf from a report or a proof")  # fmt: skip
-    for column in ("id", "salted_leaf"):
-        places = list(evidence.find_places(pack.folder, column, digits))
-        if len(places) > 1:
-            raise UsageError("audit.several_pairs", f"{len(places)} pairs begin with {digits}", where="PAIR",
-                             fix="give more digits")  # fmt: skip
-        if places:
-            return evidence.row_at(pack.folder, *places[0])
-    raise InputError("audit.no_pair", f"no pair of this manifest begins with {digits}", where=str(pack.folder),
-                     why="neither an id nor a salted leaf does",
-                     fix="name another manifest with --manifest, or look the id up in audit_pairs")  # fmt: skip
+    return digits
+
+
+def rows_of(pack: FrozenPack, digits: str) -> list[tuple[int, int]]:
+    """Places of the rows whose id begins so, else of those whose salted leaf does.
+
+    Raises:
+        InputError: `evidence.unreadable`.
+    """
+    by_id = list(evidence.find_places(pack.folder, "id", digits))
+    return by_id or list(evidence.find_places(pack.folder, "salted_leaf", digits))
 
 
 def shown_labels(

@@ -7,6 +7,7 @@ for and its label may be shown; without it the proof tells nothing about the pai
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from hrmbuild.audit import evidence
+from hrmbuild.audit.manifest import read_manifest
 from hrmbuild.audit.proofs import proof_problem, prove
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError, InputError
 from hrmbuild.files import write_atomic
 from hrmbuild.fingerprint import canonical_json
-from hrmbuild.pipelines.audit_pairs import FrozenPack, find_pair, frozen_pack, shown_labels
+from hrmbuild.pipelines.audit_pairs import FrozenPack, frozen_pack, shown_labels
+from hrmbuild.pipelines.base_pairs import Base, bases, find_trained
 from hrmbuild.pipelines.frozen_corpus import find_frozen
+from hrmbuild.pipelines.manifests import all_manifests
 from hrmbuild.records.proof import Proof
 
 
@@ -29,6 +33,8 @@ class ProveReport:
     """A proof that was made."""
 
     proof: Proof
+    base: Base | None = None
+    """The included corpus whose root it leads to; None: the manifest's own."""
 
     def as_dict(self) -> dict[str, Any]:
         """The proof itself: what `--json` prints can be checked as it is."""
@@ -61,24 +67,25 @@ def prove_pair(
     role: str | None = None,
     out: Path | None = None,
 ) -> ProveReport:
-    """Prove that the pair named `key` stands in a manifest.
+    """Prove that the pair named `key` stands in a manifest, or in a corpus that it includes: then in that one's root.
 
     Raises:
-        UsageError, InputError: as `frozen_pack`, `find_pair` and `shown_labels`; `disk.*`.
+        UsageError, InputError: as `frozen_pack`, `find_trained` and `shown_labels`; `disk.*`.
         AnswerIsNoError: `audit.above_label`: the row may not be shown.
     """
-    pack = frozen_pack(project, manifest)
-    row = find_pair(pack, key)
+    named = frozen_pack(project, manifest)
+    base, row = find_trained(project, named, key)
+    pack = base.pack if base is not None else named
     proof = prove(pack.folder, pack.manifest, manifest_sha256=pack.sha256, split=row.split, leaf=row.salted_leaf)
     if with_row:
         label = row.value["label"]
-        if label not in shown_labels(pack.manifest, show_label=show_label, role=role, project=project):
+        if label not in shown_labels(named.manifest, show_label=show_label, role=role, project=project):
             raise AnswerIsNoError("audit.above_label", f"the row is {label}, which is not shown", where="--with-row",
                                   fix=f"leave --with-row out, or say --show-label {label} if you may")  # fmt: skip
         proof = proof.model_copy(update={"row": row.row, "salt": _salt(pack, row.id)})
     if out is not None:
         write_atomic(out, canonical_json(proof.canonical()) + b"\n")
-    return ProveReport(proof)
+    return ProveReport(proof, base)
 
 
 def _salt(pack: FrozenPack, pair_id: str) -> str:
@@ -100,7 +107,7 @@ def check_proof(project: Project | None, file: Path, *, manifest: Path | None = 
     problem = proof_problem(proof)
     if problem is not None:
         return ProofCheck(False, problem, proof, None)
-    found = manifest or (find_frozen(project, proof.manifest_sha256) if project is not None else None)
+    found = manifest or (_known(project, proof.manifest_sha256) if project is not None else None)
     if found is None:
         told = "the path leads to its root; compare the root with a manifest that you trust (--manifest)"
         return ProofCheck(True, told, proof, None)
@@ -111,6 +118,21 @@ def check_proof(project: Project | None, file: Path, *, manifest: Path | None = 
             False, "this is not the manifest that the proof names, or it has another root", proof, str(found)
         )
     return ProofCheck(True, "the leaf stands in the manifest's root", proof, str(found))
+
+
+def _known(project: Project, sha256: str) -> Path | None:
+    """A manifest of the project, or one that any of them includes."""
+    there = (base.pack.folder for base in _included(project) if base.pack.sha256 == sha256)
+    return find_frozen(project, sha256) or next(there, None)
+
+
+def _included(project: Project) -> Iterator[Base]:
+    for folder in all_manifests(project):
+        try:
+            found = list(bases(project, folder, read_manifest(folder)))
+        except InputError:
+            continue  # `verify` says what is wrong with it
+        yield from (base for base in found if isinstance(base, Base))
 
 
 def _read_proof(file: Path) -> Proof:

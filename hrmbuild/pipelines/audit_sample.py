@@ -21,7 +21,10 @@ from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError, UsageError
 from hrmbuild.files import write_atomic
 from hrmbuild.pipelines.audit_inputs import Frozen, find_frozen
-from hrmbuild.pipelines.pack_facts import check_pack, draw
+from hrmbuild.pipelines.base_pairs import Base, base_named
+from hrmbuild.pipelines.pack_facts import Drawn, check_pack, draw, draw_taken
+from hrmbuild.records.included import told_names
+from hrmbuild.records.manifest import INCLUDED_LEFT_OUT_NAME
 
 N_DRAWN = 50
 _COLUMNS = ("leaf", "source", "place", "error", "note")
@@ -52,6 +55,8 @@ class SampleRequest:
     n: int = N_DRAWN
     errors: int | None = None
     marked: Path | None = None
+    base: str | None = None
+    """Draw from the rows of this included corpus that are trained on; None: from the manifest's own rows."""
 
 
 def audit_sample(
@@ -61,31 +66,67 @@ def audit_sample(
     """Draw a sample.
 
     Raises:
-        UsageError: `audit.no_nonce`, `audit.errors`, `audit.unknown_label`, `audit.no_pack`.
-        InputError: `manifest.*`, `evidence.*`, `audit.marks`.
+        UsageError: `audit.no_nonce`, `audit.errors`, `audit.unknown_label`, `audit.no_pack`, `audit.no_base`.
+        InputError: `manifest.*`, `evidence.*`, `audit.marks`; `include.*`: the included corpus is not at hand.
     """
     frozen = find_frozen(path, project)
     allowed = clearance(frozen.manifest.labels, show_label)
-    sample = draw_sample(frozen, request, allowed)
-    value = sample_section(_only_sample(frozen, sample, allowed))
+    base = _base(frozen, request, project)
+    sample = draw_sample(frozen, request, allowed, base)
+    value = sample_section(_only_sample(frozen if base is None else _frozen(base), sample, allowed))
     assert value is not None
+    value |= {"base": None if base is None else base.named(), "not_drawn_from": _not_drawn_from(frozen, base)}
     label = allowed.highest({pair["label"] for pair in value["pairs"] if pair["shown"]})
     if form is not None:
         write_atomic(form, _form(value))
     return SampleReport(value, label, form)
 
 
-def draw_sample(frozen: Frozen, request: SampleRequest, allowed: Clearance) -> Sample:
+def _base(frozen: Frozen, request: SampleRequest, project: Project | None) -> Base | None:
+    if request.base is None:
+        return None
+    if frozen.folder is None:
+        raise _no_pack(frozen)
+    return base_named(project, frozen.folder, frozen.manifest, request.base)
+
+
+def _frozen(base: Base) -> Frozen:
+    """An included corpus in the place of the manifest: the sample hangs on its own roots."""
+    return Frozen(base.pack.manifest, base.pack.sha256, base.pack.folder, base.name)
+
+
+def _not_drawn_from(frozen: Frozen, base: Base | None) -> dict[str, int]:
+    """Included corpora whose rows are trained on too, with how many: this sample says nothing of them."""
+    includes = frozen.manifest.includes or ()
+    names = told_names(includes)
+    return {names[one.content_root]: one.taken.pairs for one in includes if base is None or one != base.included}
+
+
+def _no_pack(frozen: Frozen) -> UsageError:
+    return UsageError("audit.no_pack", "the evidence pack of this manifest is not at hand", where=frozen.name,
+                      fix="name the manifest's folder, or type the command in its project")  # fmt: skip
+
+
+def _drawn(frozen: Frozen, request: SampleRequest, base: Base | None) -> list[Drawn]:
+    if frozen.folder is None:
+        raise _no_pack(frozen)
+    if base is None:
+        check_pack(frozen.folder, frozen.manifest, PAIRS_NAME)
+        return draw(frozen.folder, root=sample_root(frozen.manifest), nonce=request.nonce, n=request.n)
+    base.check_pairs()
+    check_pack(frozen.folder, frozen.manifest, INCLUDED_LEFT_OUT_NAME)
+    return draw_taken(base.pack.folder, root=sample_root(base.pack.manifest), nonce=request.nonce, n=request.n,
+                      gone=sorted(base.left_out), strata=base.included.strata)  # fmt: skip
+
+
+def draw_sample(frozen: Frozen, request: SampleRequest, allowed: Clearance, base: Base | None = None) -> Sample:
     """The pairs, with the auditor's errors or marks checked against them."""
     if not request.nonce.strip():
         raise UsageError("audit.no_nonce", "the nonce is empty", where="--nonce",
                          fix="take words that nobody could foresee when the manifest was frozen")  # fmt: skip
-    if frozen.folder is None:
-        raise UsageError("audit.no_pack", "the evidence pack of this manifest is not at hand", where=frozen.name,
-                         fix="name the manifest's folder, or type the command in its project")  # fmt: skip
-    check_pack(frozen.folder, frozen.manifest, PAIRS_NAME)
-    drawn = draw(frozen.folder, root=sample_root(frozen.manifest), nonce=request.nonce, n=request.n)
-    sample = Sample(request.nonce, request.n, tuple((one.leaf, one.row) for one in drawn))
+    drawn = _drawn(frozen, request, base)
+    of = base.included.taken.pairs if base is not None else None
+    sample = Sample(request.nonce, request.n, tuple((one.leaf, one.row) for one in drawn), of=of)
     readable = {leaf for leaf, row in sample.rows if allowed.allows(row["label"])}
     if request.marked is not None:
         marks = _marks(request.marked, readable)

@@ -26,7 +26,7 @@ from hrmbuild.pipelines.included_rows import (
 )
 from hrmbuild.pipelines.includes import check_same
 from hrmbuild.records.counts import total
-from hrmbuild.records.included import IncludedManifest
+from hrmbuild.records.included import IncludedManifest, told_names
 from hrmbuild.records.manifest import Manifest
 from hrmbuild.tokens.tokenizer import load_tokenizer
 
@@ -35,12 +35,19 @@ Verify = Callable[[Path], tuple[Check, ...]]
 
 
 def include_checks(
-    folder: Path, manifest: Manifest, *, at_hand: Mapping[str, Path], verify: Verify, deep: bool
+    folder: Path,
+    manifest: Manifest,
+    *,
+    at_hand: Mapping[str, Path],
+    looked_for: Callable[[IncludedManifest], str],
+    verify: Verify,
+    deep: bool,
 ) -> Iterator[Check]:
     """The checks of all includes; none where nothing is included.
 
     Args:
         at_hand: folder of each include that is at hand, by its content root.
+        looked_for: where one that is not was looked for.
         deep: count the tokens of the rows taken again.
     """
     if not manifest.includes:
@@ -51,12 +58,12 @@ def include_checks(
         yield Check("includes", False, error.what)
         return
     yield _stated_check(manifest, left_out)
-    whole = True
+    whole, names = True, told_names(manifest.includes)
     for one in manifest.includes:
-        name = f"include {one.name}"
+        name = f"include {names[one.content_root]}"
         if one.content_root not in at_hand:
-            yield Check(name, True, f"not at hand: neither its rows nor those taken were compared ({one.lineage} "
-                        f"by the manifest's word; content root {one.content_root[:12]}…)")  # fmt: skip
+            yield Check(name, True, f"not at hand, {looked_for(one)}: neither its rows nor those taken were compared "
+                        f"({one.lineage} by the manifest's word; content root {one.content_root})")  # fmt: skip
             whole = False
             continue
         checks = list(_one(one, at_hand[one.content_root], name, verify))
@@ -65,7 +72,7 @@ def include_checks(
     if whole:
         yield _left_out_check(folder, manifest, at_hand, left_out)
         for one in manifest.includes if deep else ():
-            yield _taken_check(folder, one, at_hand[one.content_root])
+            yield _taken_check(folder, one, at_hand[one.content_root], f"include {names[one.content_root]}")
 
 
 def _stated_check(manifest: Manifest, left_out: tuple[LeftOut, ...]) -> Check:
@@ -132,8 +139,8 @@ def _left_out_check(
     return Check("included rows left out", not other, f"differ: {named(other)}" if other else told)
 
 
-def _taken_check(folder: Path, one: IncludedManifest, at: Path) -> Check:
-    name = f"include {one.name}: token counts"
+def _taken_check(folder: Path, one: IncludedManifest, at: Path, include: str) -> Check:
+    name = f"{include}: token counts"
     try:
         counts = counts_by_source(included_rows(folder, one, at), load_tokenizer(folder / TOKENIZER_NAME))
     except (InputError, ValueError, KeyError) as error:

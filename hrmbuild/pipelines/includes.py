@@ -38,9 +38,11 @@ def open_includes(project: Project, *, max_label: str | None) -> tuple[Included,
 
     Raises:
         InputError: `include.missing`, `manifest.*`, `evidence.altered`.
-        ConfigError: `include.other_root`, `include.nested`, `include.unknown_label`, `include.unknown_stratum`.
+        ConfigError: `include.other_root`, `include.twice`, `include.nested`, `include.unknown_label`,
+            `include.unknown_stratum`.
         AnswerIsNoError: `include.above_max_label`.
     """
+    _check_once(project)
     found: list[Included] = []
     for number, settings in enumerate(project.config.include or ()):
         one = _open(project, settings, where=f"{project.config_path.name}: include.{number}")
@@ -50,15 +52,28 @@ def open_includes(project: Project, *, max_label: str | None) -> tuple[Included,
     return tuple(found)
 
 
+def _check_once(project: Project) -> None:
+    roots = [one.root for one in project.config.include or ()]
+    for number, root in enumerate(roots):
+        if root in roots[:number]:
+            raise ConfigError(
+                "include.twice",
+                f"the corpus {root} is included already",
+                where=f"{project.config_path.name}: include.{number}",
+                why="all rows of the second one would be left out as duplicates of the first",
+                fix="leave one of the two out; `strata` lists several, and `repeat` shows its pairs more often",
+            )
+
+
 def _open(project: Project, settings: IncludeConfig, *, where: str) -> Included:
     folder = manifest_folder(project.config_path.parent / settings.manifest)
     if not folder.is_dir():
         raise InputError(
             "include.missing",
-            f"there is no frozen corpus at {settings.manifest}",
+            f"the included corpus {settings.root} is not at {settings.manifest}",
             where=where,
-            why="a base mix is read from the folder that it was frozen into",
-            fix="correct the path, which is relative to the folder of the settings, or bring the folder there",
+            why=f"there is no folder {folder.resolve()}, and a base mix is read from the folder it was frozen into",
+            fix="bring the folder there, or correct the path, which is relative to the folder of the settings",
         )
     manifest = read_manifest(folder)
     if manifest.content_root != settings.root:
@@ -128,12 +143,36 @@ def same_includes(project: Project, manifest: Manifest) -> bool:
 
 def included_folders(project: Project | None, manifest: Manifest) -> dict[str, Path]:
     """Where the includes of a manifest are at hand: content root -> folder. Those that are not are left out."""
+    return {root: folder for root, folder in include_places(project, manifest).items() if folder.is_dir()}
+
+
+def include_places(project: Project | None, manifest: Manifest) -> dict[str, Path]:
+    """Where the settings say that the includes of a manifest lie, there or not: content root -> folder."""
     if project is None:
         return {}
     by_root = {one.root: project.config_path.parent / one.manifest for one in project.config.include or ()}
-    found = {one.content_root: by_root[one.content_root] for one in manifest.includes or ()
-             if one.content_root in by_root}  # fmt: skip
-    return {root: manifest_folder(folder) for root, folder in found.items() if folder.exists()}
+    return {one.content_root: manifest_folder(by_root[one.content_root]) for one in manifest.includes or ()
+            if one.content_root in by_root}  # fmt: skip
+
+
+def looked_for(project: Project | None, manifest: Manifest, included: IncludedManifest) -> str:
+    """Why an include is not at hand: where it was looked for."""
+    if project is None:
+        return "no settings are at hand that say where it lies"
+    place = include_places(project, manifest).get(included.content_root)
+    return f"looked for at {place.resolve()}" if place else f"{project.config_path.name} includes no such root"
+
+
+def not_at_hand(project: Project | None, manifest: Manifest, included: IncludedManifest) -> InputError:
+    """The error that names an include and where it was looked for."""
+    return InputError(
+        "include.missing",
+        f"the included corpus {included.name}, content root {included.content_root}, is not at hand",
+        where=f"{project.config_path.name}: include" if project is not None else None,
+        why=looked_for(project, manifest, included),
+        fix=f"bring its folder there, or say where it lies: include: [{{manifest: FOLDER, root: "
+        f"{included.content_root}}}]; the folder's place enters no hash",
+    )
 
 
 def checked_folders(project: Project, manifest: Manifest) -> dict[str, Path]:
@@ -145,13 +184,7 @@ def checked_folders(project: Project, manifest: Manifest) -> dict[str, Path]:
     at_hand = included_folders(project, manifest)
     for one in manifest.includes or ():
         if one.content_root not in at_hand:
-            raise InputError(
-                "include.missing",
-                f"the corpus {one.name}, content root {one.content_root[:12]}…, is not at hand",
-                where=f"{project.config_path.name}: include",
-                why="the manifest includes it, so that its rows are trained on",
-                fix=f"say where it lies: include: [{{manifest: FOLDER, root: {one.content_root}}}]",
-            )
+            raise not_at_hand(project, manifest, one)
         folder = at_hand[one.content_root]
         check_same(folder, one)
         check_evidence(folder, read_manifest(folder), fix=_RESTORE)
@@ -168,7 +201,8 @@ def check_same(folder: Path, included: IncludedManifest) -> None:
     if found != included.manifest_sha256:
         raise InputError(
             "include.altered",
-            f"this is another manifest of {included.name} than the one that was included",
+            f"this is another manifest of {included.name} than the one that was included, content root "
+            f"{included.content_root}",
             where=str(folder),
             why=f"its SHA-256 is {found[:12]}…, that of the included one {included.manifest_sha256[:12]}…",
             fix="bring the folder that was included, or run: hrmbuild freeze",

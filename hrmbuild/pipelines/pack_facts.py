@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,13 @@ SELECT salted_leaf, split, row, sha256(? || salted_leaf) AS key
 FROM read_parquet(?) ORDER BY key LIMIT ?
 """
 """The draw of a sample: prefix of the key, file, size."""
+_DRAW_TAKEN = """
+SELECT salted_leaf, split, row, sha256($prefix || salted_leaf) AS key
+FROM read_parquet($file) AS p ANTI JOIN (SELECT unnest($gone::VARCHAR[]) AS id) AS g ON p.id = g.id
+WHERE split = 'train' AND ($strata IS NULL OR list_contains($strata::VARCHAR[], json_extract_string(row, '$.stratum')))
+ORDER BY key LIMIT $n
+"""
+"""The same of an included corpus: of its train rows that are taken."""
 _CHANGED = """
 WITH changed AS (
     SELECT one.row FROM read_parquet(?) AS one ANTI JOIN read_parquet(?) AS other ON one.id = other.id
@@ -52,6 +59,19 @@ FROM (SELECT row, unnest(list_distinct(json_extract_string(row, '$.occurrences[*
 GROUP BY ALL ORDER BY ALL
 """
 _N_CHANGED = "SELECT count(*) FROM read_parquet(?) AS one ANTI JOIN read_parquet(?) AS other ON one.id = other.id"
+_OF_SOURCE = """
+SELECT split, json_extract_string(row, '$.kind') AS kind,
+       len(list_distinct(json_extract_string(row, '$.occurrences[*].source_sha256'))) > 1 AS shared, count(*)
+FROM read_parquet($file) WHERE contains(row, $mark) GROUP BY ALL ORDER BY ALL
+"""
+_FIRST_OF_SOURCE = """
+SELECT id, salted_leaf AS leaf, split, json_extract_string(row, '$.kind') AS question FROM read_parquet($file)
+WHERE contains(row, $mark) ORDER BY list_position(['train', 'dev', 'test'], split), id LIMIT $n
+"""
+_BY_ID = """
+SELECT id, salted_leaf, row FROM read_parquet(?) SEMI JOIN (SELECT unnest(?::VARCHAR[]) AS id) USING (id)
+WHERE split = 'train'
+"""
 _MASK = re.compile(r"\[([A-Z_]+)_\d+\]")
 
 
@@ -123,6 +143,27 @@ def draw(folder: Path, *, root: str, nonce: str, n: int) -> list[Drawn]:
     return [Drawn(leaf, split, json.loads(row)) for leaf, split, row, _ in found]
 
 
+def draw_taken(
+    folder: Path, *, root: str, nonce: str, n: int, gone: Sequence[str], strata: Sequence[str] | None
+) -> list[Drawn]:
+    """The same among the rows of an included corpus that are trained on.
+
+    Args:
+        gone: ids of those left out.
+        strata: that are taken; None: all.
+
+    Raises:
+        InputError: `evidence.unreadable`.
+    """
+    given: dict[str, Any] = {
+        "prefix": key_prefix(root, nonce), "file": str(folder / evidence.PAIRS_NAME), "n": n, "gone": list(gone),
+        "strata": None if strata is None else list(strata),
+    }  # fmt: skip
+    with _connected(folder) as connection:
+        found = connection.execute(_DRAW_TAKEN, given).fetchall()
+    return [Drawn(leaf, split, json.loads(row)) for leaf, split, row, _ in found]
+
+
 def changed_pairs(folder: Path, other: Path) -> tuple[int, list[tuple[str, str, int]]]:
     """Pairs of `folder` that `other` has not, by id: how many, and by source and kind (a pair of two sources twice).
 
@@ -133,6 +174,47 @@ def changed_pairs(folder: Path, other: Path) -> tuple[int, list[tuple[str, str, 
     with _connected(folder) as connection:
         total = connection.execute(_N_CHANGED, paths).fetchall()[0][0]
         return total, connection.execute(_CHANGED, paths).fetchall()
+
+
+@dataclass(frozen=True)
+class SourceRows:
+    """The rows of a pack that a source supports."""
+
+    by_split: dict[str, int]
+    by_kind: dict[str, int]
+    n_shared: int
+    """Rows that another source supports as well."""
+    first: list[dict[str, str]]
+    """The first ones by split and id: `id`, `leaf`, `split`, `question`."""
+
+
+def source_rows(folder: Path, sha256: str, *, n_shown: int) -> SourceRows:
+    """Count the rows of a source.
+
+    Raises:
+        InputError: `evidence.unreadable`.
+    """
+    given: dict[str, Any] = {"file": str(folder / evidence.PAIRS_NAME), "mark": f'"source_sha256":"{sha256}"'}
+    by_split, by_kind, n_shared = dict[str, int](), dict[str, int](), 0
+    with _connected(folder) as connection:
+        for split, kind, shared, n in connection.execute(_OF_SOURCE, given).fetchall():
+            by_split[split] = by_split.get(split, 0) + n
+            by_kind[kind] = by_kind.get(kind, 0) + n
+            n_shared += n if shared else 0
+        first = connection.execute(_FIRST_OF_SOURCE, {**given, "n": n_shown}).fetchall()
+    told = [{"id": key, "leaf": leaf, "split": split, "question": kind} for key, leaf, split, kind in first]
+    return SourceRows(by_split, dict(sorted(by_kind.items())), n_shared, told)
+
+
+def train_rows(folder: Path, ids: Sequence[str]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Salted leaf and row of each of these pairs that stands in the train split, by id.
+
+    Raises:
+        InputError: `evidence.unreadable`.
+    """
+    with _connected(folder) as connection:
+        found = connection.execute(_BY_ID, [str(folder / evidence.PAIRS_NAME), list(ids)]).fetchall()
+    return {key: (leaf, json.loads(row)) for key, leaf, row in found}
 
 
 @contextmanager

@@ -8,6 +8,7 @@ checked, and then has no line.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from hrmbuild.audit.checks import Check, VerifyReport, named
@@ -34,7 +35,7 @@ from hrmbuild.pipelines.corpus_checks import check_corpus
 from hrmbuild.pipelines.decided import SAID, WITHDRAWN, decided
 from hrmbuild.pipelines.decision_checks import manifest_decisions_checks
 from hrmbuild.pipelines.include_checks import include_checks
-from hrmbuild.pipelines.includes import included_folders
+from hrmbuild.pipelines.includes import included_folders, looked_for
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.remake_checks import Remake, remake_checks
 from hrmbuild.pipelines.source_checks import check_sources
@@ -85,7 +86,8 @@ def verify_manifest(  # noqa: PLR0913 - one argument for each thing that may be 
     checks += check_pack(folder, manifest, pack)
     at_hand = included_folders(project, manifest)
     checks += check_tokenizer(folder, manifest, deep=bool(deep), included=at_hand, progress=shown)
-    checks += include_checks(folder, manifest, at_hand=at_hand, deep=bool(deep), verify=_checks_of)
+    checks += include_checks(folder, manifest, at_hand=at_hand, looked_for=partial(looked_for, project, manifest),
+                             deep=bool(deep), verify=_checks_of)  # fmt: skip
     checks += manifest_signature_checks(folder, manifest, data, trust=trust)
     checks += _log_checks(folder, data, log, trust=trust)
     gone = _withdrawn(log)

@@ -66,6 +66,16 @@ class RunIncludes(Noun):
     """Of all that is trained on: names the token files, and the order of the pairs is drawn by it."""
 
 
+def told_names(includes: Iterable[IncludedManifest]) -> dict[str, str]:
+    """What each include is called, by its content root: its name, with digits of the root where several have one."""
+    listed = tuple(includes)
+    names = [one.name for one in listed]
+    return {
+        one.content_root: one.name if names.count(one.name) == 1 else f"{one.name} {one.content_root[:12]}"
+        for one in listed
+    }
+
+
 def training_root(content_root: str, includes: Iterable[IncludedManifest], *, left_out_sha256: str) -> str:
     """Hash of own root, included roots (with the strata taken) and the list of rows left out.
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from hrmbuild.records.base import DecimalText, Noun, Sha256
 from hrmbuild.records.counts import Count, Roots
-from hrmbuild.records.included import IncludedManifest, RunIncludes, training_root
+from hrmbuild.records.included import IncludedManifest, RunIncludes, told_names, training_root
 from hrmbuild.records.source import Source
 
 INCLUDED_LEFT_OUT_NAME = "included_left_out.jsonl"
@@ -193,8 +193,10 @@ class Manifest(Noun):
         """Own sources, then those of the includes, their paths begun by the include's name; of a file that stands in
         several the first counts."""
         found = {entry.source.sha256: entry.source for entry in reversed(self.sources)}
+        names = told_names(self.includes or ())
         for included in self.includes or ():
             for one in included.sources:
-                named = one.source.model_copy(update={"path": f"{included.name}: {one.source.path}"})
+                path = f"{names[included.content_root]}: {one.source.path}"
+                named = one.source.model_copy(update={"path": path})
                 found.setdefault(one.source.sha256, named)
         return tuple(found.values())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from base_project import Two, build_two, two_in
 from packaged_project import Packaged, build_packaged, copy_packaged, packaged_in
 
 
@@ -17,3 +18,8 @@ def packaged_once(make_once: Callable[..., Path]) -> Packaged:
 @pytest.fixture
 def packaged(packaged_once: Packaged, tmp_path: Path) -> Packaged:
     return copy_packaged(packaged_once, tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def two(make_once: Callable[..., Path]) -> Two:
+    return two_in(make_once("two", build_two))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from base_project import Two, base_folder, company, copied, frozen_base, rows
 
 from hrmbuild.audit.evidence import read_rows
 from hrmbuild.audit.manifest import digest_line, read_manifest
@@ -16,107 +16,12 @@ from hrmbuild.config.loading import Project, load_project
 from hrmbuild.errors import AnswerIsNoError, ConfigError, InputError
 from hrmbuild.pipelines.freeze import freeze, is_frozen_as
 from hrmbuild.pipelines.included_rows import read_left_out
-from hrmbuild.pipelines.ingest import ingest
 from hrmbuild.pipelines.package import package
 from hrmbuild.pipelines.progress import SilentProgress
 from hrmbuild.pipelines.train import train
 from hrmbuild.pipelines.train_corpus import frozen_corpus, token_data
 from hrmbuild.pipelines.verify import verify
 from hrmbuild.records.manifest import Manifest
-
-BASE = """
-name: base-mix
-sources:
-  - {path: general.jsonl, kind: pairs, stratum: general, owner: o@b, license: CC0-1.0, label: LABEL, maker: model}
-  - {path: logic.jsonl, kind: pairs, stratum: logic, owner: o@b, license: MIT, label: public, maker: person, repeat: 2}
-gates: {near_duplicates: null, leak_words: null}
-"""
-COMPANY = """
-name: company
-sources:
-  - {path: own.jsonl, kind: pairs, stratum: own, owner: o@company.example, license: internal}
-gates: {near_duplicates: null}
-tokenizer: {vocab_size: 1024}
-include:
-  - {manifest: ../base/manifests/FOLDER, root: ROOT}
-train:
-  {preset: nano, steps: 6, batch_tokens: 512, threads: 1, dtype: float32, eval_pairs: 2, eval_every_steps: 6,
-   mix: {strata: {own: {weight: 1}, general: {weight: 1, max_pairs_per_file: 60}, logic: {weight: 1}}}}
-model:
-  {name: m, version: "1", contact: o@company.example, intended_use: tests, excluded_use: all else, license: internal}
-"""
-
-
-def rows(first: int, n: int, asked: str) -> list[dict[str, str]]:
-    return [{"instruction": asked.format(i, i % 7), "response": f"{i + i % 7}."} for i in range(first, first + n)]
-
-
-def write(path: Path, pairs: list[dict[str, str]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
-
-
-OWN = "A colleague has {} folders on the desk, a second one brings {} more of them in the afternoon. How many?"
-
-
-def frozen_base(folder: Path, planted: list[dict[str, str]], *, label: str = "public") -> Manifest:
-    write(folder / "general.jsonl", rows(0, 300, "What is {} plus {}?") + planted)
-    write(folder / "logic.jsonl", rows(0, 200, "Somebody counts from {} on for {} steps. Where does it end?"))
-    (folder / "hrmbuild.yaml").write_text(BASE.replace("LABEL", label))
-    project = load_project(folder / "hrmbuild.yaml")
-    ingest(project)
-    return freeze(project).manifest
-
-
-def company(folder: Path, base: Manifest, **changed: str) -> Project:
-    text = COMPANY.replace("FOLDER", base.content_root[:12]).replace("ROOT", base.content_root)
-    for old, new in changed.items():
-        text = text.replace(old, new)
-    (folder / "hrmbuild.yaml").write_text(text)
-    return load_project(folder / "hrmbuild.yaml")
-
-
-@dataclass(frozen=True)
-class Two:
-    """A company's project beside the base that it includes."""
-
-    root: Path
-    project: Project
-    base: Manifest
-    manifest: Manifest
-    planted: dict[str, str]
-    """Instructions of the base that must not be trained on -> why."""
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Two:
-    root = tmp_path_factory.mktemp("two")
-    write(root / "company" / "own.jsonl", rows(0, 150, OWN))
-    write(root / "base" / "general.jsonl", [])
-    plain = COMPANY.partition("include:")[0]
-    (root / "company" / "hrmbuild.yaml").write_text(plain)
-    project = load_project(root / "company" / "hrmbuild.yaml")
-    ingest(project)
-    alone = freeze(project, out=root / "alone").folder
-    held, trained = list(read_rows(alone, "test"))[:4], next(read_rows(alone, "train"))
-    planted = [
-        *({"instruction": one["instruction"], "response": one["response"]} for one in (*held[:2], trained)),
-        *({"instruction": f"A riddle of old. {one['instruction']} Be quick!", "response": "I know."} for one in held),
-    ]
-    codes = {one["instruction"]: "include.leak" for one in planted} | {trained["instruction"]: "include.duplicate"}
-    base = frozen_base(root / "base", planted)
-    project = company(root / "company", base)
-    return Two(root, project, base, freeze(project).manifest, codes)
-
-
-def copied(two: Two, folder: Path) -> Project:
-    shutil.copytree(two.root, folder, dirs_exist_ok=True)
-    return load_project(folder / "company" / "hrmbuild.yaml")
-
-
-def base_folder(project: Project) -> Path:
-    assert project.config.include is not None
-    return project.config_path.parent / project.config.include[0].manifest
 
 
 def test_leaks_and_duplicates_are_left_out_and_named(two: Two) -> None:
