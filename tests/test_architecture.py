@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "hrmbuild"
-FOUNDATION = {"errors", "fingerprint", "files", "assets", "__init__"}
+FOUNDATION = {"errors", "fingerprint", "files", "processes", "assets", "__init__"}
 NOUNS = FOUNDATION | {"records", "config"}
 HEAVY = {"torch", "duckdb", "polars", "accelerate", "transformers", "cryptography", "starlette"}
 
@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "fingerprint": {"errors"},
     "files": {"errors"},
+    "processes": set(),
     "assets": {"errors"},
     "shards": {"errors"},
     "config": FOUNDATION | {"config"},

@@ -7,9 +7,7 @@ not judge the manifest: `pack_checks` does.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -24,6 +22,7 @@ from hrmbuild.audit.manifest import Counts, Tally, counted_row
 from hrmbuild.audit.rows import Leaf, leaf_of, parse_row
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import canonical_json
+from hrmbuild.processes import process_pool
 from hrmbuild.records.pair import MASKS, SPLITS
 
 Labels = set[tuple[str, frozenset[str]]]
@@ -152,9 +151,8 @@ def load_pack(folder: Path, *, processes: int = 1, on_rows: Callable[[int], None
 
 
 def _in_processes(work: Callable[[int], PackContents], n_groups: int, processes: int) -> Iterator[PackContents]:
-    """In order. The processes are started afresh: a fork would copy threads' locks and open databases."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, n_groups), mp_context=context) as pool:
+    """In order."""
+    with process_pool(min(processes, n_groups)) as pool:
         try:
             yield from pool.map(work, range(n_groups))
         except BrokenProcessPool as error:

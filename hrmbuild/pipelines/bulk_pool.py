@@ -5,7 +5,6 @@ Owns the processes and how much waits for them. It must not know what they do.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -18,6 +17,7 @@ import pyarrow as pa
 from hrmbuild.errors import InputError
 from hrmbuild.pipelines import bulk_worker
 from hrmbuild.pipelines.bulk_worker import BulkJob, CompiledRows
+from hrmbuild.processes import process_pool
 from hrmbuild.tokens.encode_stream import available_cores
 
 _MOST_PROCESSES = 8
@@ -67,9 +67,5 @@ class BulkPool:
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            # Spawned: a fork would copy a process in which DuckDB has threads.
-            self._pool = ProcessPoolExecutor(
-                self._n, mp_context=multiprocessing.get_context("spawn"), initializer=bulk_worker.start,
-                initargs=(self._job,),
-            )  # fmt: skip
+            self._pool = process_pool(self._n, bulk_worker.start, self._job)
         return self._pool
