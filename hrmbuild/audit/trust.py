@@ -71,6 +71,15 @@ class Trust:
             return Verdict(False, f"signed by {who}, {problem}", entry.person, mark)
         return Verdict(True, f"signed by {who} as {role} at {signed_at}", entry.person, mark)
 
+    def listed(self, fingerprint: str, *, role: Role, signed_at: str) -> Verdict:
+        """Whether a signature of this key, made at that time, would count."""
+        known = next((one for one in self.keys if one.key.fingerprint == fingerprint), None)
+        if known is None:
+            return Verdict(False, f"a key that trust.yaml does not list ({fingerprint[:16]})")
+        who = f"the key of {known.entry.person}"
+        problem = self._problem(known.entry, role=role, signed_at=signed_at)
+        return Verdict(problem is None, f"{who}, {problem}" if problem else who, known.entry.person, fingerprint)
+
     def _problem(self, entry: TrustedKey, *, role: Role, signed_at: object) -> str | None:
         if role not in entry.roles:
             return f"who may sign as {', '.join(entry.roles)}, not as {role}"

@@ -11,11 +11,14 @@ import typer
 from hrmbuild.cli.keys import KeyOption, ask_secret
 from hrmbuild.cli.options import ConfigOption, WorkOption, project_of
 from hrmbuild.cli.output import JsonFlag, emit, visible
+from hrmbuild.cli.render_review import approval_lines
 
 if TYPE_CHECKING:
     from hrmbuild.config.loading import Project
-    from hrmbuild.pipelines.decide import DecisionsReport, Stated
+    from hrmbuild.pipelines.decide import DecisionsReport
+    from hrmbuild.pipelines.deciders import Stated
     from hrmbuild.pipelines.rejections import ListedRejection, RejectionsReport
+    from hrmbuild.records.decision import Decision
 
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="R", help="Why, in one sentence.")]
 RoleOption = Annotated[str | None, typer.Option("--role", metavar="ROLE", help="As whom: compliance, data owner.")]
@@ -92,7 +95,7 @@ def rejections(
 
 
 def _stated(reason: str, role: str | None, person: str | None, key: Path | None) -> Stated:
-    from hrmbuild.pipelines.decide import Stated
+    from hrmbuild.pipelines.deciders import Stated
 
     return Stated(reason, role, person, key, ask_secret)
 
@@ -105,9 +108,16 @@ def _show(project: Project, report: DecisionsReport, *, as_json: bool, ingest: b
     ]
     concerns_ingest = ingest or any(one.decision.subject.kind in ("source", "rejection") for one in report.recorded)
     lines += ["", "it takes effect with the next: hrmbuild ingest"] if concerns_ingest else []
+    if project.config.approvals is None and any(_approves_a_manifest(one.decision) for one in report.recorded):
+        lines += ["", "no setting demands it (approvals: {manifest: 2}), so train waits for nobody"]
+    lines += [line for one in report.approvals for line in ["", *approval_lines(one)]]
     emit(report, lines, as_json=as_json)
     if any(one.keyid is None for one in report.recorded):
         print("nobody signed this (--key K): it counts for nothing where approvals are demanded", file=sys.stderr)
+
+
+def _approves_a_manifest(decision: Decision) -> bool:
+    return decision.action == "approve" and decision.subject.kind == "manifest"
 
 
 def rejection_lines(report: RejectionsReport) -> list[str]:

@@ -1,10 +1,13 @@
-"""The end of a review as lines for a person."""
+"""The end of a review, and how a manifest stands, as lines for a person."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hrmbuild.cli.output import visible
+
 if TYPE_CHECKING:
+    from hrmbuild.pipelines.approvals import Approval
     from hrmbuild.pipelines.review import ReviewReport, UndoReport
     from hrmbuild.records.manifest import Manifest
 
@@ -44,3 +47,11 @@ def review_facts(manifest: Manifest) -> list[str]:
             f"agreement     {' and '.join(one.between)}: {share}" + (f", kappa {one.kappa}" if one.kappa else "")
         )
     return lines
+
+
+def approval_lines(one: Approval) -> list[str]:
+    """Whose approval counts, what is awaited, and what counts for nothing."""
+    told = [("approved by", name) for name in one.approved_by] or [("approved by", "nobody yet")]
+    told += [("rejected by", name) for name in one.rejected_by]
+    told += [("awaits", what) for what in one.awaited] + [("not counted", what) for what in one.not_counted]
+    return [f"manifest      {one.sha256[:12]}", *(f"{name:<13} {visible(what)}" for name, what in told)]

@@ -10,7 +10,7 @@ import typer
 from hrmbuild.cli.options import ConfigOption, WorkOption, project_of
 from hrmbuild.cli.output import JsonFlag, emit, table, visible
 from hrmbuild.cli.render import here
-from hrmbuild.cli.render_review import review_facts
+from hrmbuild.cli.render_review import approval_lines, review_facts
 from hrmbuild.pipelines.progress import duration
 
 if TYPE_CHECKING:
@@ -69,13 +69,7 @@ def _corpus_lines(report: StatusReport) -> list[str]:
 
 
 def _approval_lines(report: StatusReport) -> list[str]:
-    if report.approval is None:
-        return []
-    one = report.approval
-    lines = [f"manifest      {one.sha256[:12]}, approved by {', '.join(one.approved_by) or 'nobody'}"]
-    lines += [f"rejected by   {', '.join(one.rejected_by)}"] if one.rejected_by else []
-    lines += [f"awaits        {told}" for told in one.awaited]
-    return ["", *lines, *(f"not counted   {told}" for told in one.not_counted)]
+    return [] if report.approval is None else ["", *approval_lines(report.approval)]
 
 
 def _run_lines(run: RunStatus) -> list[str]:

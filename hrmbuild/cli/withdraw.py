@@ -39,7 +39,7 @@ def withdraw(
     work: WorkOption = None, as_json: JsonFlag = False,
 ) -> None:  # fmt: skip
     """Pairs, manifests, runs, packages and exports made from a source; the next ingest keeps it and near copies out."""
-    from hrmbuild.pipelines.decide import Stated
+    from hrmbuild.pipelines.deciders import Stated
     from hrmbuild.pipelines.withdraw import withdraw as run
 
     stated = Stated(reason, role, person, key, ask_secret)
@@ -56,7 +56,7 @@ def hold(
     work: WorkOption = None, as_json: JsonFlag = False,
 ) -> None:  # fmt: skip
     """A recorded hold over a source: while it stands, audit erase refuses it."""
-    from hrmbuild.pipelines.decide import Stated
+    from hrmbuild.pipelines.deciders import Stated
     from hrmbuild.pipelines.erase import hold as run
 
     report = run(project_of(config, None, work), source, Stated(reason, role, person, key, ask_secret), release=release)
@@ -100,7 +100,7 @@ def erase(
     work: WorkOption = None, as_json: JsonFlag = False,
 ) -> None:  # fmt: skip
     """The texts of a withdrawn source out of sources, corpus, packs, edits and caches; leaves stay, so roots verify."""
-    from hrmbuild.pipelines.decide import Stated
+    from hrmbuild.pipelines.deciders import Stated
     from hrmbuild.pipelines.erase import erase as run
 
     stated = Stated(reason, role, person, key, ask_secret)

@@ -129,7 +129,7 @@ def _trust(project: Project, settings: ApprovalsConfig) -> Trust:
     if not path.is_file():
         raise ConfigError("approvals.no_trust", f"there is no {settings.trust}", where="approvals.trust",
                           why="without it nobody can say whose approval counts",
-                          fix="write one (docs/auditor.md shows it), or remove the block approvals")  # fmt: skip
+                          fix="write it (hrmbuild keys new prints an entry), or remove approvals")  # fmt: skip
     return read_trust(path, today=datetime.now(UTC).date())
 
 

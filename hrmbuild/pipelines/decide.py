@@ -7,21 +7,22 @@ is recorded unless everything that was named is found. It must not say what a de
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hrmbuild.audit.decisions import DECISIONS_NAME, Recorded, append
-from hrmbuild.audit.keys import PrivateKey
 from hrmbuild.audit.log import LOG_NAME, read_log
 from hrmbuild.audit.manifest import MANIFEST_NAME, load_manifest_bytes
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError, UsageError, raise_all
 from hrmbuild.fingerprint import sha256_hex
-from hrmbuild.pipelines.keys import Ask, nobody, now, signing_key
+from hrmbuild.pipelines.approvals import Approval, manifest_approval
+from hrmbuild.pipelines.deciders import Decider, Stated
+from hrmbuild.pipelines.keys import now
 from hrmbuild.pipelines.manifests import all_manifests
 from hrmbuild.pipelines.rejections import ListedRejection, listed_rejections
-from hrmbuild.records.decision import UNAUTHENTICATED, Action, Decision, Subject, SubjectKind
+from hrmbuild.records.decision import Action, Decision, Subject, SubjectKind
 from hrmbuild.store.corpus import Corpus
 
 LEAST_DIGITS = 8
@@ -35,39 +36,19 @@ class DecisionsReport:
 
     recorded: tuple[Recorded, ...]
     log_head: str
-    next_step: str = ""
+    approvals: tuple[Approval, ...] = ()
+    """How each manifest that was decided about stands now, where the settings demand approvals."""
 
     def as_dict(self) -> dict[str, Any]:
         """The keys of `approve --json`."""
-        return {"entries": [_entry(one) for one in self.recorded], "log_head": self.log_head}
+        told = {"approvals": [one.as_dict() for one in self.approvals]} if self.approvals else {}
+        return {"entries": [_entry(one) for one in self.recorded], "log_head": self.log_head, **told}
 
 
 def _entry(one: Recorded) -> dict[str, Any]:
     told = one.decision.canonical()
     return {"line": one.line, "sha256": one.sha256, "signed_by": one.keyid, "subject": told["subject"],
             **{name: told.get(name) for name in ("action", "reason", "person", "role", "at")}}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Stated:
-    """What a person says beside what it is about."""
-
-    reason: str
-    role: str | None = None
-    person: str | None = None
-    key: Path | None = None
-    ask: Ask = nobody
-
-    def signer(self) -> PrivateKey | None:
-        """The key to sign with.
-
-        Raises:
-            UsageError: `decide.no_reason`, `keys.*`.
-        """
-        if not self.reason.strip():
-            raise UsageError("decide.no_reason", "a decision without a reason is none", where="--reason",
-                             fix="say in one sentence why")  # fmt: skip
-        return signing_key(self.key, ask=self.ask) if self.key is not None else None
 
 
 def decide(
@@ -83,7 +64,7 @@ def decide(
         UsageError: `decide.unknown`, `decide.ambiguous`, `decide.no_reason`, `keys.*`; every name at once.
         InputError: `decisions.broken`, `log.broken`, `store.*`, `disk.*`.
     """
-    signer = stated.signer()
+    who = stated.decider(project)
     known = [one for one in _known(project) if kind is None or one.kind == kind]
     found = _each(names, lambda name: _subject(name, known, kind))
     held = (
@@ -92,7 +73,16 @@ def decide(
         else {one.digest: one for one in _rejections(project, held=True)}
     )
     about = [(one, _facts(held[one.sha256]) if one.kind == "rejection" else {}) for one in found]
-    return _record(project, action, about, stated, signer)
+    report = _record(project, action, about, stated, who)
+    return replace(report, approvals=_standing(project, found))
+
+
+def _standing(project: Project, subjects: Sequence[Subject]) -> tuple[Approval, ...]:
+    if project.config.approvals is None:
+        return ()
+    digests = {one.sha256 for one in subjects if one.kind == "manifest"}
+    folders = [one for one in all_manifests(project) if sha256_hex(load_manifest_bytes(one)) in digests]
+    return tuple(manifest_approval(project, one) for one in folders)
 
 
 def release(project: Project, names: Sequence[str], stated: Stated) -> DecisionsReport:
@@ -102,7 +92,7 @@ def release(project: Project, names: Sequence[str], stated: Stated) -> Decisions
         AnswerIsNoError: `release.unread`, `release.never`.
         UsageError, InputError: as `decide`.
     """
-    signer = stated.signer()
+    who = stated.decider(project)
     rejections = _rejections(project)
     known = [_rejected(one) for one in rejections]
     by_digest = {one.digest: one for one in rejections}
@@ -110,7 +100,7 @@ def release(project: Project, names: Sequence[str], stated: Stated) -> Decisions
     chosen = [by_digest[one.sha256] for one in found]
     raise_all([problem for one in chosen if (problem := _why_not(one)) is not None])
     about = [(subject, _facts(one)) for subject, one in zip(found, chosen, strict=True)]
-    return _record(project, "release", about, stated, signer)
+    return _record(project, "release", about, stated, who)
 
 
 def _facts(one: ListedRejection) -> dict[str, str]:
@@ -135,12 +125,12 @@ def _why_not(one: ListedRejection) -> AnswerIsNoError | None:
 
 def _record(
     project: Project, action: Action, about: Sequence[tuple[Subject, dict[str, str]]], stated: Stated,
-    signer: PrivateKey | None,
+    who: Decider,
 ) -> DecisionsReport:  # fmt: skip
     path = project.work / DECISIONS_NAME
     recorded = [
         append(path, Decision(action=action, subject=subject, reason=stated.reason.strip(), role=stated.role,
-                              person=stated.person or UNAUTHENTICATED, at=now(), facts=facts), key=signer)
+                              person=who.person, at=now(), facts=facts), key=who.key)
         for subject, facts in about
     ]  # fmt: skip
     return DecisionsReport(tuple(recorded), read_log(project.work / LOG_NAME).head)
@@ -176,7 +166,7 @@ def _subject(name: str, known: Iterable[Subject], kind: SubjectKind | None) -> S
     if not found and kind in UNSEEN and len(digits) == 64 and is_digest:
         return Subject(kind=kind, sha256=digits)
     if not found:
-        raise UsageError("decide.unknown", f"nothing here is named {name}", where=name,
+        raise UsageError("decide.unknown", "nothing here is named so", where=name,
                          why=f"a digest needs {LEAST_DIGITS} digits at least; sources and rejections are those of the "
                              "corpus, manifests those under manifests/",
                          fix="name a manifest's folder, a source's path as ingest shows it, or a digest; for a "

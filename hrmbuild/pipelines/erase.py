@@ -17,7 +17,6 @@ from hrmbuild.audit import evidence
 from hrmbuild.audit.decisions import DECISIONS_NAME, append, read
 from hrmbuild.audit.edits import EDITS_NAME, drop_edits, read_edits
 from hrmbuild.audit.erased import ERASED_NAME, REWRITTEN, erase_pack, read_erased
-from hrmbuild.audit.keys import PrivateKey
 from hrmbuild.audit.log import LOG_NAME
 from hrmbuild.audit.log import append as append_to_log
 from hrmbuild.audit.manifest import load_manifest_bytes, read_manifest
@@ -26,14 +25,14 @@ from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError, InputError, UsageError
 from hrmbuild.fingerprint import hash_file, sha256_hex
 from hrmbuild.pipelines.audit_report import REPORTS_FOLDER
-from hrmbuild.pipelines.decide import Stated
 from hrmbuild.pipelines.decided import EDITED_FROM, SOURCES_FACT
+from hrmbuild.pipelines.deciders import Decider, Stated
 from hrmbuild.pipelines.keys import now
 from hrmbuild.pipelines.remake_checks import STATE_NAME
 from hrmbuild.pipelines.source_files import find_files
 from hrmbuild.pipelines.withdraw import OUT_OF_REACH, Named, made_of, named_source
 from hrmbuild.pipelines.withdrawn_material import withdrawn_sources
-from hrmbuild.records.decision import UNAUTHENTICATED, Action, Decision, Subject
+from hrmbuild.records.decision import Action, Decision, Subject
 from hrmbuild.store.connection import write_anew
 from hrmbuild.store.corpus import Corpus
 
@@ -66,8 +65,8 @@ def hold(project: Project, name: str, stated: Stated, *, release: bool = False) 
     Raises:
         UsageError, InputError: as `withdraw`.
     """
-    signer, source = stated.signer(), named_source(project, name)
-    _record(project, "unhold" if release else "hold", source, stated, signer)
+    who, source = stated.decider(project), named_source(project, name)
+    _record(project, "unhold" if release else "hold", source, stated, who)
     return source
 
 
@@ -79,7 +78,7 @@ def erase(project: Project, name: str, stated: Stated, *, yes: bool = False) -> 
         UsageError: `erase.no_key`, and as `withdraw`.
         InputError: `evidence.altered`, `evidence.unreadable`, `store.*`, `disk.*`.
     """
-    signer, source = stated.signer(), named_source(project, name)
+    who, source = stated.decider(project), named_source(project, name)
     _refuse(project, source)
     report = made_of(project, source)
     folders = [project.manifests_folder / one["folder"] for one in report.manifests]
@@ -93,11 +92,11 @@ def erase(project: Project, name: str, stated: Stated, *, yes: bool = False) -> 
     if not yes:
         counts = {one["folder"]: one["pairs"] for one in report.manifests}
         return EraseReport(source.sha256, source.paths, tuple(map(str, files)), counts, 0, names, tuple(beyond), False)
-    if signer is None:
+    if who.key is None:
         raise UsageError("erase.no_key", "an erasure is signed", where="--key", why="it cannot be taken back",
                          fix="hrmbuild audit erase … --key K --yes")  # fmt: skip
     if not _is_decided(project, source):
-        _record(project, "erase", source, stated, signer)
+        _record(project, "erase", source, stated, who)
     pairs = _pairs_of(project, source, folders)
     n_edits = drop_edits(project.work / EDITS_NAME, pairs - _still_edited(project, pairs))
     rows = {folder.name: _erase_pack(project, folder, source) for folder in folders}
@@ -147,11 +146,11 @@ def _is_decided(project: Project, source: Named) -> bool:
     return any(one.decision.action == "erase" and one.decision.subject.sha256 == source.sha256 for one in recorded)
 
 
-def _record(project: Project, action: Action, source: Named, stated: Stated, key: PrivateKey | None) -> None:
+def _record(project: Project, action: Action, source: Named, stated: Stated, who: Decider) -> None:
     subject = Subject(kind="source", sha256=source.sha256, name=source.paths[0])
     append(project.work / DECISIONS_NAME,
            Decision(action=action, subject=subject, reason=stated.reason.strip(), role=stated.role,
-                    person=stated.person or UNAUTHENTICATED, at=now()), key=key)  # fmt: skip
+                    person=who.person, at=now()), key=who.key)  # fmt: skip
 
 
 def _places(project: Project, folders: list[Path]) -> Iterator[Path]:

@@ -33,8 +33,9 @@ from hrmbuild.pipelines.decided import (
     reviewer_name,
     standing_reviews,
 )
+from hrmbuild.pipelines.deciders import deciding_key
 from hrmbuild.pipelines.identity import project_templates
-from hrmbuild.pipelines.keys import Ask, nobody, now, signing_key
+from hrmbuild.pipelines.keys import Ask, nobody, now
 from hrmbuild.pipelines.review_choice import (
     Sample,
     Wanted,
@@ -185,9 +186,12 @@ def reviewer_with(project: Project, name: str | None, *, role: str | None, key: 
     """Who decides.
 
     Raises:
-        InputError, UsageError: `keys.*`.
+        InputError, UsageError: as `deciders.deciding_key`.
     """
-    return Reviewer(project, name, role, signing_key(key, ask=ask) if key is not None else None)
+    if key is None:
+        return Reviewer(project, name, role, None)
+    signer, known_as = deciding_key(project, key, person=name, ask=ask)
+    return Reviewer(project, name or known_as, role, signer)
 
 
 def undo(project: Project, pair: str, *, reason: str | None, who: Reviewer) -> UndoReport:

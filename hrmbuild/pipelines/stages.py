@@ -150,9 +150,17 @@ def finished_run(project: Project, flags: Flags) -> RunFolder | None:
 
 def _next_decision(project: Project, awaited: str) -> str:
     folder = current_manifest(project)
+    if (name := _no_trust(project)) is not None:
+        return f"write {name}: whose approval counts (hrmbuild keys new prints an entry of it)"
     if folder is None or SIGNED_FREEZE in awaited:
         return "hrmbuild freeze --key K"
     return f"hrmbuild approve {folder.name} --reason … --key K"
+
+
+def _no_trust(project: Project) -> str | None:
+    """The name of the trust file that the demanded approvals lack."""
+    asked = project.config.approvals
+    return asked.trust if asked is not None and not (project.config_path.parent / asked.trust).is_file() else None
 
 
 def _awaited(project: Project) -> str | None:

@@ -75,7 +75,7 @@ class StatusReport:
     """None: no run has ever begun."""
     others: tuple[RunStatus, ...] = ()
     approval: Approval | None = None
-    """How the current manifest stands, where somebody must approve it or decided about it."""
+    """How the current manifest stands, where somebody must approve it or rejected it."""
     manifest: Manifest | None = None
     """The current one, where somebody reviewed its pairs."""
     withdrawn: tuple[str, ...] = ()
@@ -122,15 +122,16 @@ def _reviewed(project: Project) -> Manifest | None:
 
 
 def _approval(project: Project) -> Approval | None:
-    """Of the current manifest; None where nobody is asked and nobody decided.
+    """Of the current manifest; None where nobody is asked and nobody rejected it.
 
     Raises:
         ConfigError, InputError: the trust file or the decisions cannot be taken.
     """
     folder = current_manifest(project)
-    if folder is None or project.config.approvals is None:
+    if folder is None:
         return None
-    return manifest_approval(project, folder)
+    found = manifest_approval(project, folder)
+    return found if project.config.approvals is not None or found.rejected_by else None
 
 
 def _named(project: Project | None, run: Path) -> Path:

@@ -188,9 +188,7 @@ class _Chain:
         except HrmbuildError as error:
             yield Check("corpus", False, f"{error.what} ({error.where})" if error.where else error.what)
             return
-        for check in report.checks:
-            # Who froze the corpus is one more question about it here: it answers not for who made the model.
-            yield replace(check, name=f"corpus: {check.name}", about_who=False)
+        yield from (replace(check, name=f"corpus: {check.name}") for check in report.checks)
 
     def _matching_corpus(self, folder: Path) -> Path | None:
         """The corpus only where this manifest is the current one: later ingests change nothing for older ones."""

@@ -18,15 +18,16 @@ from hrmbuild.config.loading import Project
 from hrmbuild.errors import HrmbuildError, InputError, UsageError
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.packaging.verify import read_package_manifest
-from hrmbuild.pipelines.decide import LEAST_DIGITS, Stated
+from hrmbuild.pipelines.decide import LEAST_DIGITS
 from hrmbuild.pipelines.decided import SKETCH_FACT
+from hrmbuild.pipelines.deciders import Stated
 from hrmbuild.pipelines.keys import now
 from hrmbuild.pipelines.ledger import Ledger
 from hrmbuild.pipelines.manifests import all_manifests
 from hrmbuild.pipelines.near_copies import PROSE, text_of
 from hrmbuild.pipelines.source_files import find_files
 from hrmbuild.pipelines.withdrawn_material import withdrawn_sources
-from hrmbuild.records.decision import UNAUTHENTICATED, Decision, Subject
+from hrmbuild.records.decision import Decision, Subject
 from hrmbuild.records.manifest import Manifest
 from hrmbuild.store.corpus import Corpus
 from hrmbuild.store.made_of import Supported
@@ -99,7 +100,7 @@ def withdraw(project: Project, name: str, stated: Stated, *, yes: bool = False) 
         UsageError: `withdraw.unknown`, `withdraw.ambiguous`, `decide.no_reason`, `keys.*`.
         InputError: `decisions.broken`, `log.broken`, `store.*`, `disk.*`.
     """
-    signer = stated.signer()
+    who = stated.decider(project)
     source = named_source(project, name)
     report = made_of(project, source)
     if not yes:
@@ -109,7 +110,7 @@ def withdraw(project: Project, name: str, stated: Stated, *, yes: bool = False) 
     subject = Subject(kind="source", sha256=source.sha256, name=source.paths[0])
     append(project.work / DECISIONS_NAME,
            Decision(action="withdraw", subject=subject, reason=stated.reason.strip(), role=stated.role,
-                    person=stated.person or UNAUTHENTICATED, at=now(), facts=facts), key=signer)  # fmt: skip
+                    person=who.person, at=now(), facts=facts), key=who.key)  # fmt: skip
     return WithdrawReport(**{**vars(report), "recorded": True, "near_copies": bool(told), "notes": notes})
 
 

@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 from hrmbuild.config.loading import Project, load_project
-from hrmbuild.pipelines.decide import Stated, decide
+from hrmbuild.pipelines.decide import decide
+from hrmbuild.pipelines.deciders import Stated
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
 from hrmbuild.pipelines.keys import make_key

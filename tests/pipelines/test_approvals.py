@@ -14,10 +14,11 @@ from hrmbuild.audit.decisions import DECISIONS_NAME, append
 from hrmbuild.audit.keys import new_key, read_private_key
 from hrmbuild.cli.main import app
 from hrmbuild.config.loading import Project, load_project
-from hrmbuild.errors import AnswerIsNoError, ConfigError
+from hrmbuild.errors import AnswerIsNoError, ConfigError, UsageError
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.pipelines.approvals import Approval, demand_approval, manifest_approval
-from hrmbuild.pipelines.decide import Stated, decide
+from hrmbuild.pipelines.decide import decide
+from hrmbuild.pipelines.deciders import Stated
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
 from hrmbuild.pipelines.stages import project_stages
@@ -184,6 +185,34 @@ def test_without_a_trust_file_nobody_can_count_and_without_demands_a_rejection_s
     with pytest.raises(ConfigError) as caught:
         office.approval()
     assert caught.value.code == "approvals.no_trust"
+
+
+@pytest.mark.parametrize(
+    ("name", "person", "code", "told"),
+    [
+        ("pat", None, "decide.key_does_not_count", "the key of Pat, who may sign as packager, not as approver"),
+        ("rex", None, "decide.key_does_not_count", "was revoked at 2020-02-02"),
+        ("stranger", None, "decide.key_does_not_count", "trust.yaml does not list"),
+        ("ada", "Bob", "decide.another_person", "this is the key of Ada, not of Bob"),
+    ],
+)
+def test_a_decision_that_could_only_count_for_nothing_is_refused_before_it_stands_for_good(
+    office: Office, name: str, person: str | None, code: str, told: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        decide(office.project, "approve", ["a.jsonl"],
+               Stated("read", person=person, key=office.keys / f"{name}.private.pem"))  # fmt: skip
+    assert caught.value.code == code and told in caught.value.what
+    assert not (office.project.work / DECISIONS_NAME).exists()
+
+
+def test_who_approves_is_named_by_the_trust_file_and_sees_what_is_still_awaited(office: Office) -> None:
+    asking, stated = office.demanding("manifest: 2"), Stated("read", key=office.keys / "ada2.private.pem")
+    report = decide(asking.project, "approve", [asking.manifest.name], stated)
+    assert report.recorded[0].decision.person == "Ada"
+    assert [(one.approved_by, one.ok) for one in report.approvals] == [(("Ada",), False)]
+    (asking.project.work / "trust.yaml").unlink()
+    assert project_stages(asking.project).next_command.startswith("write trust.yaml")
 
 
 def test_the_commands_record_show_and_name_what_is_wrong(office: Office) -> None:

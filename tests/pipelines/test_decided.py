@@ -13,8 +13,9 @@ from hrmbuild.audit.log import append as append_to_log
 from hrmbuild.config.loading import Project, load_project
 from hrmbuild.errors import AnswerIsNoError, ConfigError, InputError, UsageError
 from hrmbuild.fingerprint import canonical_json, sha256_hex
-from hrmbuild.pipelines.decide import Stated, decide, release
+from hrmbuild.pipelines.decide import decide, release
 from hrmbuild.pipelines.decided import rejection_digest
+from hrmbuild.pipelines.deciders import Stated
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
 from hrmbuild.pipelines.rejections import ListedRejection, rejections

@@ -19,7 +19,7 @@ from hrmbuild.audit.shingles import NEAR_COPY, hashes_of, share, shingles, sketc
 from hrmbuild.config.loading import Project, load_project
 from hrmbuild.errors import AnswerIsNoError, InputError, UsageError
 from hrmbuild.pipelines.audit_absence import absence
-from hrmbuild.pipelines.decide import Stated
+from hrmbuild.pipelines.deciders import Stated
 from hrmbuild.pipelines.due import due
 from hrmbuild.pipelines.erase import EraseReport, erase, hold
 from hrmbuild.pipelines.freeze import freeze

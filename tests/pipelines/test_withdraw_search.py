@@ -13,8 +13,8 @@ from test_withdraw import bytes_of, pier, withdrawn
 from hrmbuild.assets import asset_folder
 from hrmbuild.audit.evidence import read_evidence, read_salts
 from hrmbuild.config.loading import Project, load_project
-from hrmbuild.pipelines.decide import Stated
 from hrmbuild.pipelines.decided import read_decided
+from hrmbuild.pipelines.deciders import Stated
 from hrmbuild.pipelines.erase import erase
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
