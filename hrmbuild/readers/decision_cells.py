@@ -17,6 +17,7 @@ from typing import Literal
 ValueSort = Literal["number", "text", "boolean", "date"]
 
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+_BEARABLE = re.compile(r"[-+]?[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _DATE_CALL = re.compile(r'date\(\s*"(\d{4}-\d{2}-\d{2})"\s*\)')
@@ -135,10 +136,10 @@ def parse_value(text: str, *, feel: bool) -> Value:
     """
     trimmed = text.strip()
     if _NUMBER.fullmatch(trimmed):
-        return Value("number", f"{Decimal(trimmed):f}")
+        return parse_number(trimmed)
     day = _DATE_CALL.fullmatch(trimmed)
     if day or (not feel and _DAY.fullmatch(trimmed)):
-        return Value("date", _checked_day(day.group(1) if day else trimmed))
+        return parse_day(day.group(1) if day else trimmed)
     quoted = _QUOTED.fullmatch(trimmed)
     if quoted:
         return Value("text", quoted.group(1))
@@ -149,8 +150,29 @@ def parse_value(text: str, *, feel: bool) -> Value:
     raise CellError(f"{trimmed[:80]!r} is no value that a table may hold")
 
 
-def _checked_day(text: str) -> str:
+def parse_number(text: str) -> Value:
+    """A number whose sums and shares stay exact in decimals of 28 digits.
+
+    Raises:
+        CellError: it is no number, or has more digits than that.
+    """
+    if not _BEARABLE.fullmatch(text.strip()):
+        raise CellError(
+            f"{text.strip()[:80]!r} is no number of at most 15 digits and 9 decimals", expected="500 or 0.5"
+        )
+    return Value("number", f"{Decimal(text.strip()):f}")
+
+
+def parse_day(text: str) -> Value:
+    """A day that leaves room for others before and after it.
+
+    Raises:
+        CellError: it is no day, or none of the years 1000 to 9000.
+    """
     try:
-        return dt.date.fromisoformat(text).isoformat()
+        day = dt.date.fromisoformat(text.strip())
     except ValueError:
-        raise CellError(f"{text!r} is no day", expected="a day as 2024-01-31") from None
+        raise CellError(f"{text.strip()[:80]!r} is no day", expected="a day as 2024-01-31") from None
+    if not 1000 <= day.year <= 9000:
+        raise CellError(f"{day} is no day of the years 1000 to 9000", expected="a day as 2024-01-31")
+    return Value("date", day.isoformat())

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from hrmbuild.readers.decision_cells import Bound, Cell, CellError, Value, ValueSort
+from hrmbuild.readers.decision_cells import Bound, Cell, CellError, Value, ValueSort, parse_day, parse_number
 from hrmbuild.records.ruleset import Fact, Parameter
 
 _OTHER = "other"
@@ -84,8 +84,12 @@ def _choices(column: Condition) -> tuple[str, ...]:
 
 def _ordered(name: str, column: Condition, *, dated: bool) -> Axis:
     marks = sorted({value.position for cell in column.cells for value in cell.values})
-    step = Decimal(column.step) if column.step else _step(marks, whole=column.whole or dated)
+    step = parse_number(column.step).position if column.step else _step(marks, whole=column.whole or dated)
+    if step <= 0 or (dated and step != step.to_integral_value()):
+        raise CellError(f"the step {column.step} leads nowhere", expected="a step over 0, of whole days for days")
     low, high = _range(column, marks, step, dated=dated)
+    if low > high:
+        raise CellError(f"the declared range {column.low} to {column.high} does not rise", expected="[0..1000]")
     outside = [mark for mark in marks if not low <= mark <= high]
     if outside:
         raise CellError(f"the value {_number(outside[0])} leaves the declared range",
@@ -110,8 +114,8 @@ def _step(marks: Sequence[Decimal], *, whole: bool) -> Decimal:
 
 def _range(column: Condition, marks: Sequence[Decimal], step: Decimal, *, dated: bool) -> tuple[Decimal, Decimal]:
     """Declared, or from 0 (or as far below the lowest threshold as they reach) to half as far above the highest."""
-    declared = [None if text is None else Value("date" if dated else "number", text).position
-                for text in (column.low, column.high)]  # fmt: skip
+    parse = parse_day if dated else parse_number
+    declared = [None if text is None else parse(text).position for text in (column.low, column.high)]
     if not marks and None in declared:
         raise CellError("the column has no threshold and no declared range", expected="a range as [0..1000]")
     first, last = (marks[0], marks[-1]) if marks else (Decimal(0), Decimal(0))

@@ -96,7 +96,9 @@ def _headings(file: SourceFile, names: Sequence[str], refuse: Refusal) -> tuple[
     if corner is not None:
         headings[0] = Heading(names[0], "rule", inferred=False)
     if not any(heading.role in ("outcome", "amount") for heading in headings):
-        last = max(i for i, h in enumerate(headings) if h.role == "condition")
+        last = max((i for i, h in enumerate(headings) if h.role == "condition"), default=None)
+        if last is None:
+            raise refuse(None, "", "the table has no column of conditions or outcomes", "one of each at least")
         headings[last] = Heading(**{**vars(headings[last]), "role": "outcome"})
     by_role = {role: [h.label for h in headings if h.role == role] for role in ROLES}
     told = "; ".join(f"{role}: {', '.join(labels)}" for role, labels in by_role.items() if labels)

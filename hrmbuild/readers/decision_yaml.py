@@ -5,6 +5,7 @@ Owns that layout. It must not know the grammar of cells.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from hrmbuild.errors import InputError
@@ -76,32 +77,56 @@ def _table(
     output = value.get("output", "decision")
     settings = output if isinstance(output, dict) else {"text": output}
     _known(file, parsed, ("output",), settings, _OUTPUT_KEYS)
-    label = str(settings.get("text", "decision"))
+    words = _Words(file, parsed)
+    label = words.one(("output",), settings, "text") or "decision"
     inputs = value.get("inputs") or {name: {} for row in rows for name in row if name not in (*_ANNOTATIONS, label)}
     if not isinstance(inputs, dict):
         raise _error(file, parsed, ("inputs",), "inputs is no mapping", "inputs: {amount: {unit: EUR}}")
     for i, row in enumerate(rows):
         _known(file, parsed, ("rows", i), row, (*inputs, *_ANNOTATIONS, label))
     policy, told = _policy(file, parsed, value)
+    name = words.one((), value, "decision_table") or "table"
     table = DecisionTable(
-        name=str(value["decision_table"]),
-        title=str(value.get("title") or str(value["decision_table"]).replace("_", " ").capitalize()),
+        name=name,
+        title=words.one((), value, "title") or name.replace("_", " ").capitalize(),
         hit_policy=policy,
-        conditions=tuple(_condition(file, parsed, name, one) for name, one in inputs.items()),
+        conditions=tuple(_condition(words, name, one) for name, one in inputs.items()),
         inputs=tuple(tuple(_text(row.get(name)) for row in rows) for name in inputs),
-        outputs=(_output(label, settings, rows),),
+        outputs=(_output(words, label, settings, rows),),
         ids=tuple(_text(row.get("id")) for row in rows),
         reasons=tuple(_text(row.get("reason")) for row in rows),
         citations=tuple(_text(row.get("citation")) for row in rows),
-        question=_text(value.get("question")),
+        question=words.one((), value, "question"),
     )
     return table, [f"decision table: conditions {', '.join(inputs)}; outcome {label}", told]
 
 
-def _output(label: str, settings: dict[str, Any], rows: list[dict[str, Any]]) -> Output:
+@dataclass(frozen=True)
+class _Words:
+    """Settings of a table that must be one word or number, or a list of them."""
+
+    file: SourceFile
+    parsed: YamlText
+
+    def one(self, path: tuple[str | int, ...], settings: dict[str, Any], key: str) -> str | None:
+        value = settings.get(key)
+        if isinstance(value, list | dict):
+            raise _error(self.file, self.parsed, (*path, key), f"{key} is no single value", "one word or number")
+        return value
+
+    def several(self, path: tuple[str | int, ...], settings: dict[str, Any]) -> tuple[str, ...]:
+        values = settings.get("values")
+        if values is None:
+            return ()
+        if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+            raise _error(self.file, self.parsed, (*path, "values"), "values is no list of words", "[low, medium, high]")
+        return tuple(values)
+
+
+def _output(words: _Words, label: str, settings: dict[str, Any], rows: list[dict[str, Any]]) -> Output:
     amount = {"true": True, "yes": True, "false": False, "no": False}.get(str(settings.get("amount")).lower())
-    return Output(label, tuple(_text(row.get(label)) for row in rows), order=tuple(settings.get("values") or ()),
-                  unit=settings.get("unit"), is_amount=amount)  # fmt: skip
+    return Output(label, tuple(_text(row.get(label)) for row in rows), order=words.several(("output",), settings),
+                  unit=words.one(("output",), settings, "unit"), is_amount=amount)  # fmt: skip
 
 
 def _policy(file: SourceFile, parsed: YamlText, value: dict[str, Any]) -> tuple[HitPolicy, str]:
@@ -114,16 +139,17 @@ def _policy(file: SourceFile, parsed: YamlText, value: dict[str, Any]) -> tuple[
     return policy, f"hit policy {policy}, declared"
 
 
-def _condition(file: SourceFile, parsed: YamlText, name: str, declared: Any) -> Condition:
-    settings = declared or {}
-    _known(file, parsed, ("inputs", name), settings, _INPUT_KEYS)
-    kind = settings.get("type")
+def _condition(words: _Words, name: str, declared: Any) -> Condition:
+    path, settings = ("inputs", name), declared or {}
+    _known(words.file, words.parsed, path, settings, _INPUT_KEYS)
+    kind = words.one(path, settings, "type")
     if kind is not None and kind not in _SORTS:
-        raise _error(file, parsed, ("inputs", name, "type"), f"the type {kind!r} is not read", ", ".join(_SORTS))
+        raise _error(words.file, words.parsed, (*path, "type"), f"the type {kind!r} is not read", ", ".join(_SORTS))
     return Condition(
-        str(settings.get("text", name)), (), sort=None if kind is None else _SORTS[kind], whole=kind == "integer",
-        unit=settings.get("unit"), low=settings.get("min"), high=settings.get("max"), step=settings.get("step"),
-        values=tuple(settings.get("values") or ()),
+        words.one(path, settings, "text") or name, (), sort=None if kind is None else _SORTS[kind],
+        whole=kind == "integer", unit=words.one(path, settings, "unit"), low=words.one(path, settings, "min"),
+        high=words.one(path, settings, "max"), step=words.one(path, settings, "step"),
+        values=words.several(path, settings),
     )  # fmt: skip
 
 

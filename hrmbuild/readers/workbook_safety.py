@@ -130,7 +130,10 @@ def parse_xml(
         parser.EndElementHandler = lambda name: end(name.rpartition(":")[2])
     if words is not None:
         parser.CharacterDataHandler = words
-    parser.Parse(data, True)
+    try:
+        parser.Parse(data, True)
+    except LookupError as error:  # an encoding that nobody knows
+        raise xml.parsers.expat.ExpatError(f"{error}") from None
 
 
 def _sheet_entries(entries: dict[str, bytes]) -> dict[str, str]:

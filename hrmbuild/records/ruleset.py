@@ -6,6 +6,7 @@ text here; their allow-list lives in `pairs.expressions`, which also evaluates t
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -21,6 +22,9 @@ PLACE = re.compile(r"\{([^{}]*)\}")
 """A place of a text that a parameter's value takes: `{limit}`."""
 
 FIRST_DECIDES = "The first rule that holds decides."
+
+
+_BEARABLE = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?")
 
 
 class Fact(Noun):
@@ -77,6 +81,7 @@ class Parameter(Noun):
 
     @model_validator(mode="after")
     def _value_is_on_its_grid(self) -> Parameter:
+        _number(self.value)
         if self.min is None and self.max is None:
             return self
         _check_range(self.min, self.max, self.step, dated=False)
@@ -108,6 +113,12 @@ class Rule(Noun):
     effective_until: DateText | None = None
     optional: bool = False
     """A variant may leave this rule out (an exception that another company would not have)."""
+
+    @model_validator(mode="after")
+    def _days_exist(self) -> Rule:
+        for day in (self.effective_from, self.effective_until):
+            _day(day or "2000-01-01")
+        return self
 
 
 class RuleSet(Noun):
@@ -171,12 +182,26 @@ def _check_range(low: str | None, high: str | None, step: str, *, dated: bool) -
         raise ValueError("a range needs 'min' and 'max'")
     if dated != ("-" in low[1:]) or dated != ("-" in high[1:]):
         raise ValueError("'min' and 'max' of a date are ISO days, those of a number are numbers")
-    if Decimal(step) <= 0:
+    if _number(step) <= 0:
         raise ValueError("'step' must be greater than zero")
-    if not dated and Decimal(low) > Decimal(high):
+    if not dated and _number(low) > _number(high):
         raise ValueError(f"'min' {low} is greater than 'max' {high}")
-    if dated and low > high:
+    if dated and _day(low) > _day(high):
         raise ValueError(f"'min' {low} is after 'max' {high}")
+
+
+def _number(text: str) -> Decimal:
+    """Sums, products and shares of such numbers stay exact in 28 digits."""
+    if not _BEARABLE.fullmatch(text):
+        raise ValueError(f"{text[:40]} is no number of at most 15 digits and 9 decimals")
+    return Decimal(text)
+
+
+def _day(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text[:40]} is no day of the calendar") from None
 
 
 def _is_whole(number: str) -> bool:
