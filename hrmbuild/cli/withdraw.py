@@ -171,8 +171,10 @@ def _some(lines: list[str]) -> list[str]:
 def _costs(report: WithdrawReport) -> str:
     costs = report.costs
     price = "" if costs.usd is None else f", ${costs.usd:,.2f}"
-    took = f"{costs.gpu_hours:,.2f} hours{price}: training again takes about as much" if costs.runs else "nothing"
-    return f"retraining    {costs.runs} runs took {took}" if costs.runs else "retraining    nothing was trained on it"
+    if not costs.runs:
+        return "retraining    nothing was trained on it"
+    runs = "1 run" if costs.runs == 1 else f"{costs.runs} runs"
+    return f"retraining    {runs} took {costs.gpu_hours:,.2f} hours{price}: training again takes about as much"
 
 
 def _next(report: WithdrawReport) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hrmbuild.audit.erased import read_erased
 from hrmbuild.audit.evidence import PAIRS_NAME
 from hrmbuild.audit.manifest_diff import manifest_diff
 from hrmbuild.config.loading import Project
@@ -37,20 +38,21 @@ def audit_diff(old: Path, new: Path, *, project: Project | None) -> DiffReport:
 
 
 def diff_of(old: Frozen, new: Frozen) -> dict[str, Any]:
-    """What differs; `rows` is None where a pack is not at hand."""
+    """What differs; `rows` is None where a pack is not at hand. Rows whose texts were erased are compared by id."""
     value = manifest_diff(old.manifest, new.manifest)
     if old.folder is None or new.folder is None:
         return {**value, "rows": None}
     for one in (old, new):
         assert one.folder is not None
-        check_pack(one.folder, one.manifest, PAIRS_NAME)
+        check_pack(one.folder, one.manifest, PAIRS_NAME, erased_too=True)
     added, added_by = changed_pairs(new.folder, old.folder)
     removed, removed_by = changed_pairs(old.folder, new.folder)
     rows = {
         "added": added, "removed": removed,
         "added_by": _by(added_by, new), "removed_by": _by(removed_by, old),
     }  # fmt: skip
-    return {**value, "rows": rows}
+    erased = [after.pairs if (after := read_erased(folder)) else 0 for folder in (old.folder, new.folder)]
+    return {**value, "rows": {**rows, **({"erased": erased} if any(erased) else {})}}
 
 
 def _by(counted: list[tuple[str, str, int]], frozen: Frozen) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 
 from hrmbuild.audit import evidence
+from hrmbuild.audit.erased import read_erased
 from hrmbuild.audit.manifest import MANIFEST_NAME
 from hrmbuild.audit.pack_checks import file_problem
 from hrmbuild.audit.report_input import PackFacts
@@ -84,22 +85,33 @@ class Drawn:
     row: dict[str, Any]
 
 
-def check_pack(folder: Path, manifest: Manifest, *names: str) -> None:
+def check_pack(folder: Path, manifest: Manifest, *names: str, erased_too: bool = False) -> None:
     """Refuse files that are not those that the manifest names.
 
+    Args:
+        erased_too: take files as an erasure left them: ids, kinds and sources of all rows are still there.
+
     Raises:
-        InputError: `evidence.altered`.
+        InputError: `evidence.altered`, `evidence.erased`.
     """
+    after = read_erased(folder)
     for name in names:
         problem = file_problem(folder / name, manifest.evidence[name])
-        if problem is not None:
-            raise InputError(
-                "evidence.altered",
-                f"{name} is not the file that {MANIFEST_NAME} names: {problem}",
-                where=str(folder / name),
-                why="what is told of a pack must be of the pack that was frozen",
-                fix=f"see all of it: hrmbuild verify {folder}; then restore the folder, or run: hrmbuild freeze",
-            )
+        if problem is None:
+            continue
+        if after is not None and name in after.files and file_problem(folder / name, after.files[name]) is None:
+            if erased_too:
+                continue
+            raise InputError("evidence.erased", f"the texts of {after.pairs:,} rows of this manifest were erased",
+                             where=str(folder / name), why="what needs all of its rows cannot be made any more",
+                             fix="hrmbuild ingest and freeze, and take the manifest that they make")  # fmt: skip
+        raise InputError(
+            "evidence.altered",
+            f"{name} is not the file that {MANIFEST_NAME} names: {problem}",
+            where=str(folder / name),
+            why="what is told of a pack must be of the pack that was frozen",
+            fix=f"see all of it: hrmbuild verify {folder}; then restore the folder, or run: hrmbuild freeze",
+        )
 
 
 def pack_facts(folder: Path) -> PackFacts:

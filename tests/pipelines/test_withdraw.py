@@ -19,6 +19,7 @@ from hrmbuild.audit.shingles import NEAR_COPY, hashes_of, share, shingles, sketc
 from hrmbuild.config.loading import Project, load_project
 from hrmbuild.errors import AnswerIsNoError, InputError, UsageError
 from hrmbuild.pipelines.audit_absence import absence
+from hrmbuild.pipelines.audit_report import ReportRequest, audit_report
 from hrmbuild.pipelines.deciders import Stated
 from hrmbuild.pipelines.due import due
 from hrmbuild.pipelines.erase import EraseReport, erase, hold
@@ -289,6 +290,11 @@ def test_after_an_erasure_the_text_stands_in_no_live_file_and_roots_still_verify
     assert checks["erased"].detail.startswith(f"{n_rows} rows were erased")
     alone = subprocess.run([sys.executable, str(old / "check.py")], capture_output=True, text=True, check=False)
     assert (alone.returncode, alone.stdout.strip().endswith("some rows erased")) == (0, True), alone.stdout
+    freeze(project)
+    changes = audit_report(None, ReportRequest(), project=project).value["changes"]["rows"]
+    assert (changes["removed"], changes["erased"]) == (n_rows, [n_rows, 0])
+    with pytest.raises(InputError, match=f"the texts of {n_rows} rows of this manifest were erased"):
+        audit_report(old, ReportRequest(), project=project)
     before = {path.name: path.read_bytes() for path in old.iterdir()}
     _erase(project)  # as after a kill: everything may be done twice
     assert {path.name: path.read_bytes() for path in old.iterdir()} == before
