@@ -38,6 +38,7 @@ def freeze_lines(report: FreezeReport) -> list[str]:
         f"includes      {one.name} {one.content_root[:12]}…: {one.taken.pairs:,} of {one.splits['train']:,} train "
         f"pairs, {one.taken.instruction_tokens + one.taken.response_tokens:,} tokens; left out: "
         + (", ".join(f"{code} {n:,}" for code, n in one.left_out.items()) or "none")
+        + (f"; {one.near:,} of them say nearly what an own pair says" if one.near else "")
         for one in manifest.includes or ()
     ]
     lines += review_facts(manifest)

@@ -26,7 +26,7 @@ from hrmbuild.pipelines.freeze_manifest import build_manifest, decisions_entry, 
 from hrmbuild.pipelines.freeze_pack import Selection, ensure_salts, write_fixed_files, write_rejections, write_rows
 from hrmbuild.pipelines.freeze_signature import log_and_sign
 from hrmbuild.pipelines.identity import freeze_settings_sha256, ingest_identity, project_templates
-from hrmbuild.pipelines.included_rows import Taken, take, texts_of, write_left_out
+from hrmbuild.pipelines.included_rows import Rules, Taken, take, texts_of, write_left_out
 from hrmbuild.pipelines.includes import Included, open_includes, same_includes
 from hrmbuild.pipelines.keys import Ask, nobody, signing_key
 from hrmbuild.pipelines.manifests import all_manifests, folder_for, holds, restore, set_current
@@ -268,8 +268,8 @@ def _take(
     progress.stage("included rows", total=None, unit="pairs")
     gates = project.config.gates
     held_out = chain.from_iterable(selection.pairs(split) for split in ("dev", "test"))
-    taken = take(included, texts_of(held_out), texts_of(selection.pairs("train")),
-                 leak_words=gates.leak_words, leak_common=gates.leak_common)  # fmt: skip
+    rules = Rules(gates.leak_words, gates.leak_common, gates.near_duplicates)
+    taken = take(included, texts_of(held_out), texts_of(selection.pairs("train")), rules=rules)
     write_left_out(folder, taken.left_out)
     return taken
 

@@ -17,9 +17,10 @@ from hrmbuild.audit.manifest import read_manifest
 from hrmbuild.errors import InputError
 from hrmbuild.pipelines.included_rows import (
     LeftOut,
+    Rules,
     counts_by_source,
     included_rows,
-    left_out_of,
+    look,
     read_left_out,
     texts_in,
     wanted_of,
@@ -125,17 +126,17 @@ def _left_out_check(
     includes = manifest.includes
     assert includes, "asked only where something is included"
     try:
-        again = left_out_of(
+        again = look(
             [wanted_of(one, at_hand[one.content_root]) for one in includes],
             texts_in(folder, "dev", "test"),
             texts_in(folder, "train"),
-            leak_words=includes[0].leak_words,
-            leak_common=includes[0].leak_common,
+            rules=Rules.stated(includes[0]),
         )
     except (InputError, ValueError, KeyError) as error:  # An erased or broken row: the checks of rows name it.
         return Check("included rows left out", False, f"rows cannot be read: {error}")
-    other = sorted({one.id[:12] for one in set(again) ^ set(left_out)})
-    told = f"looked for again: {len(again):,} leaks and duplicates, the same"
+    other = sorted({one.id[:12] for one in set(again.left_out) ^ set(left_out)})
+    other += [f"near rows of {one.name}" for one in includes if one.near != again.near.get(one.content_root)]
+    told = f"looked for again: {len(again.left_out):,} leaks, duplicates and contradictions, the same"
     return Check("included rows left out", not other, f"differ: {named(other)}" if other else told)
 
 

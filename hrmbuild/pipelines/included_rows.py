@@ -1,6 +1,8 @@
 """The rows of included corpora: which are taken, which are left out and why, their texts, tokens and counts.
 
-Owns that choice. Only train rows are taken: what is scored are the own held-out pairs. Rows stream from the included
+Owns that choice. Only train rows are taken: what is scored are the own held-out pairs. Where a row answers an own
+question otherwise, the own pair holds and the row is left out: who includes a base knows the own matter better, and the
+own rows do not depend on it. Rows stream from the included
 evidence packs, a few thousand at a time; only the ids of those left out are held in memory.
 """
 
@@ -25,6 +27,12 @@ from hrmbuild.records.pair import Pair
 from hrmbuild.store.overlap import Overlap, Text
 from hrmbuild.tokens.encode_stream import count_stream
 from hrmbuild.tokens.tokenizer import TextTokenizer
+
+_CODES: dict[str, LeftOutCode] = {
+    "leak": "include.leak", "duplicate": "include.duplicate", "contradiction": "include.contradiction",
+}  # fmt: skip
+_BY_WORDS = frozenset({"imported", "written_by_person", "written_by_model"})
+_FIRST, _LAST = "0000", "9999"
 
 
 @dataclass(frozen=True)
@@ -57,14 +65,44 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Rules:
+    """What is looked for in included rows; it stands in the manifest."""
+
+    leak_words: int | None
+    leak_common: int
+    near_duplicates: float | None = None
+    contradictions: bool = True
+
+    @classmethod
+    def stated(cls, one: IncludedManifest) -> Rules:
+        """What a manifest says was looked for."""
+        near = float(one.near_duplicates) if one.near_duplicates is not None else None
+        return cls(one.leak_words, one.leak_common, near, one.contradictions is not None)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found in included rows."""
+
+    left_out: tuple[LeftOut, ...]
+    """Of each include in their order, by id."""
+    near: dict[str, int]
+    """Rows taken that say nearly what an own train pair says, by content root; those without any are not in it."""
+
+
+@dataclass(frozen=True)
 class Taken:
     """The included rows of a freeze."""
 
     included: tuple[Included, ...]
     wanted: tuple[Wanted, ...]
-    left_out: tuple[LeftOut, ...]
-    leak_words: int | None
-    leak_common: int
+    looked: Looked
+    rules: Rules
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Rows that are not trained on."""
+        return self.looked.left_out
 
     def rows(self, number: int) -> Iterator[dict[str, Any]]:
         """Rows of include `number` that are trained on, ordered by id."""
@@ -80,55 +118,48 @@ def wanted_of(included: IncludedManifest, folder: Path) -> Wanted:
     return Wanted(included.content_root, folder, included.strata)
 
 
-def take(
-    included: Sequence[Included],
-    held_out: Iterable[Text],
-    trained: Iterable[Text],
-    *,
-    leak_words: int | None,
-    leak_common: int,
-) -> Taken:
+def take(included: Sequence[Included], held_out: Iterable[Text], trained: Iterable[Text], *, rules: Rules) -> Taken:
     """Decide which rows are left out; own texts are consumed once."""
     wanted = tuple(Wanted(one.manifest.content_root, one.folder, _sorted(one.settings.strata)) for one in included)
-    found = left_out_of(wanted, held_out, trained, leak_words=leak_words, leak_common=leak_common)
-    return Taken(tuple(included), wanted, found, leak_words, leak_common)
+    return Taken(tuple(included), wanted, look(wanted, held_out, trained, rules=rules), rules)
 
 
-def left_out_of(
-    wanted: Sequence[Wanted],
-    held_out: Iterable[Text],
-    trained: Iterable[Text],
-    *,
-    leak_words: int | None,
-    leak_common: int,
-) -> tuple[LeftOut, ...]:
-    """The rows left out of each include, in order, by id."""
+def look(wanted: Sequence[Wanted], held_out: Iterable[Text], trained: Iterable[Text], *, rules: Rules) -> Looked:
+    """What of each include is left out, and what is near to own pairs."""
     found: list[LeftOut] = []
+    near: Counter[str] = Counter()
     with (
         tempfile.TemporaryDirectory(prefix="hrmbuild-") as spill,
-        Overlap(Path(spill), words=leak_words, common=leak_common) as overlap,
-    ):
+        Overlap(Path(spill), words=rules.leak_words, common=rules.leak_common, near=rules.near_duplicates,
+                contradictions=rules.contradictions) as overlap,
+    ):  # fmt: skip
         overlap.add_own(held_out, trained)
         for number, one in enumerate(wanted):
-            texts = (Text(row["id"], row["instruction"], row["response"]) for row in one.rows())
-            rows = overlap.find(texts, remember=number + 1 < len(wanted))
-            found += [
-                LeftOut(one.content_root, row.id, "include.leak" if row.is_leak else "include.duplicate", row.because)
-                for row in rows
-            ]
-    return tuple(found)
+            for row in overlap.find(map(_text, one.rows()), remember=number + 1 < len(wanted)):
+                if row.code == "near":
+                    near[one.content_root] += 1
+                else:
+                    found.append(LeftOut(one.content_root, row.id, _CODES[row.code], row.because))
+    return Looked(tuple(found), dict(near))
 
 
 def texts_of(pairs: Iterable[Pair]) -> Iterator[Text]:
     """Own pairs as the overlap compares them."""
-    return (Text(pair.id, pair.instruction, pair.response) for pair in pairs)
+    for pair in pairs:
+        yield Text(pair.id, pair.instruction, pair.response, pair.condition, pair.derivation == "imported",
+                   pair.derivation in _BY_WORDS, pair.valid_from or _FIRST, pair.valid_until or _LAST)  # fmt: skip
 
 
 def texts_in(folder: Path, *splits: Any) -> Iterator[Text]:
     """The same from an evidence pack."""
     for split in splits:
-        for row in read_rows(folder, split):
-            yield Text(row["id"], row["instruction"], row["response"])
+        yield from map(_text, read_rows(folder, split))
+
+
+def _text(row: Mapping[str, Any]) -> Text:
+    derivation = row["derivation"]
+    return Text(row["id"], row["instruction"], row["response"], row["condition"], derivation == "imported",
+                derivation in _BY_WORDS, row.get("valid_from", _FIRST), row.get("valid_until", _LAST))  # fmt: skip
 
 
 def write_left_out(folder: Path, left_out: Iterable[LeftOut]) -> None:
@@ -201,8 +232,11 @@ def _entry(taken: Taken, number: int, tokenizer: TextTokenizer) -> IncludedManif
         splits={split: count.pairs for split, count in one.manifest.splits.items()},
         strata=taken.wanted[number].strata,
         repeat=settings.repeat if settings.repeat > 1 else None,
-        leak_words=taken.leak_words,
-        leak_common=taken.leak_common,
+        leak_words=taken.rules.leak_words,
+        leak_common=taken.rules.leak_common,
+        contradictions="left_out" if taken.rules.contradictions else None,
+        near_duplicates=None if taken.rules.near_duplicates is None else f"{taken.rules.near_duplicates:g}",
+        near=taken.looked.near.get(one.manifest.content_root),
         left_out=dict(sorted(left_out.items())),
         taken=total(counts.values()),
         sources=_sources(one, counts),

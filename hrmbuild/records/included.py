@@ -13,11 +13,11 @@ from typing import Literal
 from pydantic import Field
 
 from hrmbuild.fingerprint import hash_value
-from hrmbuild.records.base import Noun, Sha256
+from hrmbuild.records.base import DecimalText, Noun, Sha256
 from hrmbuild.records.counts import Count, Roots
 from hrmbuild.records.source import Source
 
-LeftOutCode = Literal["include.leak", "include.duplicate"]
+LeftOutCode = Literal["include.leak", "include.duplicate", "include.contradiction"]
 
 
 class IncludedSource(Noun):
@@ -49,6 +49,14 @@ class IncludedManifest(Noun):
     """So many words in a row of a held-out pair are a leak; absent: only equal questions and equal pairs are."""
     leak_common: int = Field(ge=2)
     """Words in a row that more held-out pairs than this show are common text."""
+    contradictions: Literal["left_out"] | None = None
+    """Rows that answer the question of an own train pair (or of a row taken of an earlier include) otherwise, both in
+    force, are left out; absent: not looked for, as in the first manifests."""
+    near_duplicates: DecimalText | None = None
+    """Jaccard likeness of word pairs from which on two texts say nearly the same: what is near to a held-out pair is a
+    leak; absent: not looked for."""
+    near: int | None = Field(default=None, ge=1)
+    """Rows that are taken though an own train pair says nearly the same; absent: none."""
     left_out: dict[LeftOutCode, int]
     """Train rows that are not trained on, by reason; each stands in the evidence pack."""
     taken: Count

@@ -23,13 +23,13 @@ from hrmbuild.store.surface import SurfaceRules, reject_alike
 ALIVE = "candidate AS c ANTI JOIN verdict AS v ON c.unit = v.unit AND c.ordinal = v.ordinal"
 """Candidates that the pass kept."""
 
-_PLAIN = "rtrim(trim(regexp_replace(lower({column}), '\\s+', ' ', 'g')), '.')"
-_BARE = "lower(instruction)"
+PLAIN = "rtrim(trim(regexp_replace(lower({column}), '\\s+', ' ', 'g')), '.')"
+BARE = "lower(instruction)"
 for _space in ("' '", "chr(10)", "chr(9)", "chr(13)", "chr(12)"):
-    _BARE = f"replace({_BARE}, {_space}, '')"
+    BARE = f"replace({BARE}, {_space}, '')"
 _SUSPECTS = f"""
 CREATE OR REPLACE TEMP TABLE suspect AS
-WITH bare AS (SELECT c.unit, c.ordinal, hash(condition, rtrim({_BARE}, '.')) AS question, hash(response) AS answer
+WITH bare AS (SELECT c.unit, c.ordinal, hash(condition, rtrim({BARE}, '.')) AS question, hash(response) AS answer
               FROM {ALIVE}),
 crowd AS (SELECT question FROM bare GROUP BY question HAVING min(answer) <> max(answer))
 SELECT unit, ordinal FROM bare SEMI JOIN crowd USING (question)
@@ -56,7 +56,7 @@ FROM answered AS one
 SEMI JOIN answered AS other
   ON one.condition = other.condition AND one.instruction = other.instruction AND one.response <> other.response
  AND one.first_day <= other.last_day AND other.first_day <= one.last_day
-""".format(instruction=_PLAIN.format(column="instruction"), response=_PLAIN.format(column="response"))
+""".format(instruction=PLAIN.format(column="instruction"), response=PLAIN.format(column="response"))
 
 _CAPS = f"""
 INSERT INTO verdict

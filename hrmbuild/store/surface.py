@@ -35,7 +35,7 @@ class SurfaceRules:
 
 WORD = r"\.?\d+(?:[.,]\d+)*|[\p{L}\p{N}]+|[^\p{L}\p{N}\s.,;?''\"`]"
 """A number with its signs, a word, or any other sign: `3+4` and `3*4` are not the same words."""
-_NEGATIONS = (
+NEGATIONS = (
     "['not', 'no', 'never', 'none', 'without', 'except', 'unless', 'nicht', 'kein', 'keine', 'nie', 'ohne', 'n', 't']"
 )
 _SHARED_PARAGRAPHS = 5
@@ -44,7 +44,7 @@ _MOST_SHARED = 500
 """Word pairs that more texts of a block share than this are not joined on: the cost would grow with their square."""
 _QUOTED_WORDS = 10
 """Shorter quotes (`Head of Claims`) stand in many documents and are no copies of one another."""
-_SHORT = 8
+SHORT = 8
 """A response of at most so many words must be the same; of a longer one the first four words must be."""
 
 _SURFACE = f"""
@@ -83,9 +83,9 @@ CREATE TEMP TABLE gram AS
 WITH text AS (
     SELECT pair_id, words || answer AS words,
            hash(kind, condition, derivation = 'quoted',
-                CASE WHEN len(answer) <= {_SHORT} THEN answer ELSE answer[1:4] END,
+                CASE WHEN len(answer) <= {SHORT} THEN answer ELSE answer[1:4] END,
                 list_sort(list_filter(words || answer, lambda word: regexp_matches(word, '[0-9]')
-                          OR NOT regexp_matches(word, '[\\p{{L}}]') OR list_contains({_NEGATIONS}, word)))) AS block
+                          OR NOT regexp_matches(word, '[\\p{{L}}]') OR list_contains({NEGATIONS}, word)))) AS block
     FROM surface WHERE derivation <> 'quoted' OR len(words) >= {_QUOTED_WORDS}
 )
 SELECT DISTINCT pair_id, block, hash(words[i : i + 1]) AS gram

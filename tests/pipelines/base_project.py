@@ -88,12 +88,15 @@ def build_two(root: Path) -> None:
     project = load_project(root / "company" / "hrmbuild.yaml")
     ingest(project)
     alone = freeze(project, out=root / "alone").folder
-    held, trained = list(read_rows(alone, "test"))[:4], next(read_rows(alone, "train"))
+    held, (trained, *answered) = list(read_rows(alone, "test"))[:4], list(read_rows(alone, "train"))[:6]
     planted = [
         *({"instruction": one["instruction"], "response": one["response"]} for one in (*held[:2], trained)),
+        *({"instruction": one["instruction"], "response": "Nobody counted them."} for one in answered),
         *({"instruction": f"A riddle of old. {one['instruction']} Be quick!", "response": "I know."} for one in held),
     ]
-    codes = {one["instruction"]: "include.leak" for one in planted} | {trained["instruction"]: "include.duplicate"}
+    codes = {one["instruction"]: "include.leak" for one in planted}
+    codes |= {trained["instruction"]: "include.duplicate"}
+    codes |= {one["instruction"]: "include.contradiction" for one in answered}
     freeze(company(root / "company", frozen_base(root / "base", planted)))
     (root / "planted.json").write_text(json.dumps(codes))
 

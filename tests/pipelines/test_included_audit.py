@@ -36,13 +36,14 @@ def taken(base: Base) -> list[EvidenceRow]:
 
 def test_every_taken_row_and_no_other_is_said_to_be_trained_on(two: Two, base: Base, taken: list[EvidenceRow]) -> None:
     assert len(taken) == base.included.taken.pairs > 400
-    left_out = next(iter(base.left_out.values()))
-    found = trace(two.project, left_out.id).found
-    if left_out.code == "include.duplicate":
-        assert found["base"] is None and found["also_in"][0]["fate"].endswith(left_out.because)
-    else:
-        assert found["base"]["fate"] == f"not trained on: {left_out.code}, because of the pair {left_out.because}"
-        assert found["manifests"] == []
+    assert len({one.code for one in base.left_out.values()}) == 3
+    for one in base.left_out.values():
+        found = trace(two.project, one.id).found
+        told = found["base"] or found["also_in"][0]
+        assert told["fate"] == f"not trained on: {one.code}, because of the pair {one.because}"
+        assert (found["base"] is None) == (one.id == one.because) and bool(found["manifests"]) == (
+            one.id == one.because
+        )
 
 
 @pytest.mark.parametrize("key", ["id", "salted_leaf"])
