@@ -102,9 +102,10 @@ def _source_lines(found: dict[str, Any]) -> list[str]:
         f"reasons       {_facts(found['reasons']) or 'none'}",
         f"pairs         {found['n_pairs']:,} ({_facts(found['splits'])}); {found['also_from_others']:,} of them from "
         "other sources too",
-        f"questions     {_facts(found['questions'])}",
-        "",
     ]
+    if not found["pairs"]:
+        return lines
+    lines += [f"questions     {_facts(found['questions'])}", ""]
     rows = [(one["id"][:16], one["leaf"][:16], one["split"], one["question"]) for one in found["pairs"]]
     lines += table(["pair", "leaf", "split", "question"], rows)
     more = found["n_pairs"] - len(rows)

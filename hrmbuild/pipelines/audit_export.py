@@ -133,7 +133,7 @@ def export(  # noqa: PLR0913 - one argument for each option of the command
         raise UsageError("audit.unknown_format", f"{form!r} is no format of exports", where="--format",
                          fix=f"take one of {', '.join(FORMATS)}")  # fmt: skip
     pack = frozen_pack(project, manifest)
-    shown = shown_labels(pack.manifest, show_label=max_label, role=role, project=project)
+    shown = shown_labels(pack.manifest, show_label=max_label, role=role, project=project, flag="--max-label")
     _check_pairs(pack)
     found = bases_at_hand(project, pack.folder, pack.manifest) if with_bases else []
     for base in found:

@@ -95,9 +95,13 @@ def rows_of(pack: FrozenPack, digits: str) -> list[tuple[int, int]]:
 
 
 def shown_labels(
-    manifest: Manifest, *, show_label: str | None, role: str | None = None, project: Project | None = None
-) -> frozenset[str]:
+    manifest: Manifest, *, show_label: str | None, role: str | None = None, project: Project | None = None,
+    flag: str = "--show-label",
+) -> frozenset[str]:  # fmt: skip
     """Labels whose texts may be shown: the lowest, or up to what is named or the role reads.
+
+    Args:
+        flag: how the user named the label.
 
     Raises:
         UsageError: `audit.unknown_label`, `audit.unknown_role`.
@@ -110,13 +114,12 @@ def shown_labels(
             known = ", ".join(sorted(roles)) or "none; declare them under roles:"
             raise UsageError("audit.unknown_role", f"no role {role!r} is declared", where="--role",
                              fix=f"the roles are: {known}")  # fmt: skip
-        top = min(top if show_label else roles[role], roles[role], key=lambda one: _height(labels, one))
-    _height(labels, top)
-    return frozenset(labels[: _height(labels, top) + 1])
+        top = min(top if show_label else roles[role], roles[role], key=lambda one: _height(labels, one, flag))
+    return frozenset(labels[: _height(labels, top, flag) + 1])
 
 
-def _height(labels: tuple[str, ...], label: str) -> int:
+def _height(labels: tuple[str, ...], label: str, flag: str) -> int:
     if label not in labels:
-        raise UsageError("audit.unknown_label", f"{label!r} is no label of this manifest", where="--show-label",
+        raise UsageError("audit.unknown_label", f"{label!r} is no label of this manifest", where=flag,
                          fix=f"its labels are, lowest first: {', '.join(labels)}")  # fmt: skip
     return labels.index(label)

@@ -66,9 +66,14 @@ def audit_sample(
     """Draw a sample.
 
     Raises:
-        UsageError: `audit.no_nonce`, `audit.errors`, `audit.unknown_label`, `audit.no_pack`, `audit.no_base`.
+        UsageError: `audit.no_nonce`, `audit.errors`, `audit.unknown_label`, `audit.no_pack`, `audit.no_base`,
+            `audit.form_there`.
         InputError: `manifest.*`, `evidence.*`, `audit.marks`; `include.*`: the included corpus is not at hand.
     """
+    if form is not None and form.exists():
+        raise UsageError("audit.form_there", "this form is there already", where=str(form),
+                         why="marks that somebody made in it would be lost",
+                         fix="name another file, or move this one away")  # fmt: skip
     frozen = find_frozen(path, project)
     allowed = clearance(frozen.manifest.labels, show_label)
     base = _base(frozen, request, project)
@@ -185,5 +190,5 @@ def _marks(path: Path, readable: set[str]) -> dict[str, tuple[bool, str]]:
     if problems:
         raise InputError("audit.marks", "; ".join(problems[:5]), where=str(path),
                          why="a bound on errors needs each pair of the sample, with yes or no",
-                         fix="fill in the form that --form FILE.csv writes, with the same nonce and label")  # fmt: skip
+                         fix="fill in the form of --form FILE.csv, with the same --nonce and --show-label")  # fmt: skip
     return marks

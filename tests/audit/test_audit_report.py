@@ -284,6 +284,8 @@ def test_a_form_is_filled_in_whole_or_refused(folder: Path, tmp_path: Path) -> N
     audit_sample(None, SampleRequest(NONCE, 10), project=project, show_label="confidential", form=form)
     lines = form.read_text().splitlines()
     assert len(lines) == 11
+    with pytest.raises(UsageError, match="this form is there already"):
+        audit_sample(None, SampleRequest(NONCE, 10), project=project, show_label="confidential", form=form)
 
     def marked(marks: list[str]) -> dict[str, Any]:
         filled = [lines[0], *(re.sub(r",,$", f",{mark},", line) for line, mark in zip(lines[1:], marks, strict=True))]
