@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hrmbuild.fingerprint import draw_fraction, hash_value
-from hrmbuild.pairs.draft import Draft, Piece
+from hrmbuild.pairs.draft import Draft, Piece, nearby
 from hrmbuild.records.pair import Answer
 
 ABSENT_FRACTION = 0.2
@@ -27,9 +27,10 @@ def with_twin(draft: Draft, *, gone: Sequence[str], missing: str, seed: int) -> 
         missing: what the response says is missing, as in `the text shown does not say <missing>`.
     """
     yield draft
-    if draw_fraction("absent", seed, hash_value(list(draft.content))) >= ABSENT_FRACTION:
+    key = hash_value(list(draft.content))
+    if draw_fraction("absent", seed, key) >= ABSENT_FRACTION:
         return
-    left = tuple(piece for piece in draft.distractors if not _mentions(piece, gone))
+    left = tuple(piece for piece in nearby(draft.distractors, seed, key) if not _mentions(piece, gone))
     if left:
         yield _twin(draft, left, missing)
 

@@ -126,7 +126,7 @@ def _shown(draft: Draft, question: str, seed: int, key: str) -> Passage | None:
     room = INSTRUCTION_BYTES - len(f"{question}{draft.title or ''}".encode()) - _LINES_BYTES
     room -= sum(piece_bytes(piece) for piece in pieces)
     wanted = 1 + draw_below(3, "distractors", seed, key)
-    for piece in draw_order(draft.distractors, "distractor", seed, key):
+    for piece in draw_order(nearby(draft.distractors, seed, key), "distractor", seed, key):
         if wanted and piece_bytes(piece) <= room:
             pieces.append(piece)
             room -= piece_bytes(piece)
@@ -134,6 +134,18 @@ def _shown(draft: Draft, question: str, seed: int, key: str) -> Passage | None:
     if room < 0 or not pieces:
         return None
     return Passage(draft.title, join_pieces(sorted(pieces, key=lambda p: p.order)))
+
+
+_NEARBY = 512
+
+
+def nearby(pieces: tuple[Piece, ...], seed: int, key: str) -> tuple[Piece, ...]:
+    """All pieces, or a drawn run of `_NEARBY` of them: looking at each for each question would make the work on a long
+    document grow with the square of its length."""
+    if len(pieces) <= _NEARBY:
+        return pieces
+    start = draw_below(len(pieces) - _NEARBY + 1, "distractors_from", seed, key)
+    return pieces[start : start + _NEARBY]
 
 
 _LINES_BYTES = 4

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -84,16 +85,21 @@ def merge_masks(*groups: Sequence[Mask]) -> tuple[Mask, ...]:
     """All masks by position; of two that overlap the first group's stays."""
     kept: list[Mask] = []
     for mask in (mask for group in groups for mask in group):
-        if all(mask.end <= other.start or mask.start >= other.end for other in kept):
-            kept.append(mask)
-    return tuple(sorted(kept))
+        # What is kept does not overlap, so only the last that begins before this one's end can.
+        before = bisect_left(kept, mask.end, key=lambda one: one.start)
+        if not before or kept[before - 1].end <= mask.start:
+            insort(kept, mask)
+    return tuple(kept)
 
 
 def apply_masks(text: str, masks: Sequence[Mask]) -> str:
-    """The text after its masks."""
-    for mask in sorted(masks, reverse=True):
-        text = text[: mask.start] + mask.replacement + text[mask.end :]
-    return text
+    """The text after its masks, which do not overlap."""
+    pieces: list[str] = []
+    at = 0
+    for mask in sorted(masks):
+        pieces += [text[at : mask.start], mask.replacement]
+        at = max(at, mask.end)
+    return "".join([*pieces, text[at:]])
 
 
 def read_masks(inputs: Mapping[str, str] | None) -> tuple[Mask, ...]:

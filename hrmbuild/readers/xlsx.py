@@ -13,6 +13,7 @@ import datetime as dt
 import io
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import PurePosixPath
 
@@ -70,7 +71,8 @@ def read_xls(file: SourceFile) -> ReadResult:
 def _protected(file: SourceFile) -> InputError | None:
     """The parser tells a password from damage only where it is told the format, which the suffix does."""
     try:
-        CalamineWorkbook.from_path(file.path)
+        with _panics_told(file):
+            CalamineWorkbook.from_path(file.path)
     except PasswordError:
         return file.error("read.encrypted", "the workbook is protected by a password",
                           fix="save it without a password")  # fmt: skip
@@ -92,7 +94,7 @@ def read_ods(file: SourceFile) -> ReadResult:
 def _read_workbook(file: SourceFile, facts: WorkbookFacts) -> ReadResult:
     result = ReadResult([])
     try:
-        with CalamineWorkbook.from_filelike(io.BytesIO(file.data)) as workbook:
+        with _panics_told(file), CalamineWorkbook.from_filelike(io.BytesIO(file.data)) as workbook:
             _read_sheets(file, workbook, facts, result)
     except PasswordError:
         raise file.error("read.encrypted", "the workbook is protected by a password",
@@ -109,6 +111,22 @@ def _read_workbook(file: SourceFile, facts: WorkbookFacts) -> ReadResult:
         raise file.error("read.no_table", f"no sheet holds a table ({reasons or 'there are no sheets'})",
                          fix="leave it out, or give the table a row of column names")  # fmt: skip
     return result
+
+
+@contextmanager
+def _panics_told(file: SourceFile) -> Iterator[None]:
+    """The parser is written in Rust: where it gives up on damage it raises what is no `Exception`, of no public name.
+
+    Raises:
+        InputError: `read.not_a_workbook`.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise file.error("read.not_a_workbook", f"the workbook is damaged: its parser gave up ({error})",
+                         fix="open it in a spreadsheet program and save it again") from None  # fmt: skip
 
 
 def _named_apart(tables: Sequence[Record]) -> list[Record]:

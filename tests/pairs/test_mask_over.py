@@ -34,3 +34,10 @@ def test_masks_over_masks_are_one_set_of_masks(data: st.DataObject, text: str) -
 def test_a_mask_that_touches_a_joined_line_swallows_it() -> None:
     first = (Mask(11, 12, " "),)
     assert mask_over(first, [Mask(5, 19, "[PHONE_1]")]) == (Mask(5, 19, "[PHONE_1]"),)
+
+
+def test_a_line_of_a_hundred_thousand_marks_is_merged_at_once() -> None:
+    marks = [Mask(at, at + 1, "") for at in range(0, 200_000, 2)]
+    merged = merge_masks(marks, [Mask(0, 2, "x"), Mask(1, 2, "y")])
+    assert merged == (marks[0], Mask(1, 2, "y"), *marks[1:])
+    assert apply_masks("*a" * 100_000, merged) == "y" + "a" * 99_999

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from text_support import compile_one, document, pairs_of
 
+from hrmbuild.pairs.draft import Piece, nearby
 from hrmbuild.pairs.text_lists import read_lists
 from hrmbuild.pairs.text_patterns import find_abbreviation, find_day
 from hrmbuild.records.document import Block, Document
@@ -102,3 +103,10 @@ def test_where_a_sentence_stands_is_asked_where_only_one_heading_has_it() -> Non
     asked = [pair for pair in pairs_of(compile_one(record, "rules")) if pair.kind == "texts.where"]
     assert {(pair.answer.value, pair.occurrence.text) for pair in asked} == {("Cellar keys", key), ("Badges", badge)}
     assert all(pair.instruction.count(pair.occurrence.text) == 2 for pair in asked)
+
+
+def test_of_a_long_document_each_question_looks_at_a_drawn_run_of_it() -> None:
+    pieces = tuple(Piece(order, f"text {order}") for order in range(2000))
+    runs = {nearby(pieces, 0, f"key {number}") for number in range(20)}
+    assert len(runs) == 20 and all(len(run) == 512 and run == pieces[run[0].order :][:512] for run in runs)
+    assert nearby(pieces[:512], 0, "key") == pieces[:512]

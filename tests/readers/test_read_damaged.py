@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hrmbuild.errors import InputError
@@ -67,3 +69,10 @@ def test_a_damaged_rule_set_is_refused_with_its_line(read_file, content: str, ol
 def test_a_sheet_of_rule_ids_alone_is_no_decision_table(read_file) -> None:
     with pytest.raises(InputError, match="no column of conditions"):
         read_file("ids.csv", "U,reason\nA1,none\nA2,none\n", kind="rules")
+
+
+def test_half_a_workbook_is_refused_and_ends_no_worker(read_file, shared_data: Path) -> None:
+    (whole,) = shared_data.glob("nasty/calamine-sheets/files/**/date.xls")
+    with pytest.raises(InputError, match="parser gave up") as refused:
+        read_file("half.xls", whole.read_bytes()[:4096], kind="tables")
+    assert refused.value.code == "read.not_a_workbook"
