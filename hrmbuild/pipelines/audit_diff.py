@@ -52,7 +52,7 @@ def diff_of(old: Frozen, new: Frozen) -> dict[str, Any]:
         "added_by": _by(added_by, new), "removed_by": _by(removed_by, old),
     }  # fmt: skip
     erased = [after.pairs if (after := read_erased(folder)) else 0 for folder in (old.folder, new.folder)]
-    return {**value, "rows": {**rows, **({"erased": erased} if any(erased) else {})}}
+    return {**value, "rows": {**rows, "erased": erased}}
 
 
 def _by(counted: list[tuple[str, str, int]], frozen: Frozen) -> list[dict[str, Any]]:
