@@ -15,7 +15,7 @@ from hrmbuild.audit.decisions import DECISIONS_NAME, Recorded, append
 from hrmbuild.audit.log import LOG_NAME, read_log
 from hrmbuild.audit.manifest import MANIFEST_NAME, load_manifest_bytes
 from hrmbuild.config.loading import Project
-from hrmbuild.errors import AnswerIsNoError, UsageError, raise_all
+from hrmbuild.errors import AnswerIsNoError, HrmbuildError, UsageError, raise_all
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.pipelines.approvals import Approval, manifest_approval
 from hrmbuild.pipelines.deciders import Decider, Stated
@@ -65,7 +65,7 @@ def decide(
         InputError: `decisions.broken`, `log.broken`, `store.*`, `disk.*`.
     """
     who = stated.decider(project)
-    known = [one for one in _known(project) if kind is None or one.kind == kind]
+    known = [one for one in _known(project, names) if kind is None or one.kind == kind]
     found = _each(names, lambda name: _subject(name, known, kind))
     held = (
         {}
@@ -81,8 +81,16 @@ def _standing(project: Project, subjects: Sequence[Subject]) -> tuple[Approval, 
     if project.config.approvals is None:
         return ()
     digests = {one.sha256 for one in subjects if one.kind == "manifest"}
-    folders = [one for one in all_manifests(project) if sha256_hex(load_manifest_bytes(one)) in digests]
-    return tuple(manifest_approval(project, one) for one in folders)
+    folders = {sha256_hex(load_manifest_bytes(one)): one for one in all_manifests(project)}
+    return tuple(_approval(project, folders[one], one) for one in sorted(digests & folders.keys()))
+
+
+def _approval(project: Project, folder: Path, digest: str) -> Approval:
+    """What hinders an answer is the answer: the decision is recorded by now."""
+    try:
+        return manifest_approval(project, folder)
+    except HrmbuildError as error:
+        return Approval(digest, awaited=(f"{error.what}: {error.fix}" if error.fix else error.what,))
 
 
 def release(project: Project, names: Sequence[str], stated: Stated) -> DecisionsReport:
@@ -150,12 +158,10 @@ def _each(names: Sequence[str], find: Any) -> list[Subject]:
 
 
 def _subject(name: str, known: Iterable[Subject], kind: SubjectKind | None) -> Subject:
-    path = Path(name)
-    if path.is_dir() or path.name == MANIFEST_NAME:
-        folder = path if path.is_dir() else path.parent
-        if (folder / MANIFEST_NAME).is_file():
-            data = load_manifest_bytes(folder)
-            return Subject(kind="manifest", sha256=sha256_hex(data), name=folder.resolve().name)
+    folder = _manifest_folder(name)
+    if folder is not None:
+        data = load_manifest_bytes(folder)
+        return Subject(kind="manifest", sha256=sha256_hex(data), name=folder.resolve().name)
     digits = name.lower()
     is_digest = len(digits) >= LEAST_DIGITS and set(digits) <= set("0123456789abcdef")
     found = {one.sha256: one for one in known if name == one.name or (is_digest and one.sha256.startswith(digits))}
@@ -174,18 +180,30 @@ def _subject(name: str, known: Iterable[Subject], kind: SubjectKind | None) -> S
     return next(iter(found.values()))
 
 
-def _known(project: Project) -> list[Subject]:
-    """Everything of the project that can be approved or rejected."""
+def _known(project: Project, names: Sequence[str]) -> list[Subject]:
+    """Everything of the project that can be approved or rejected; of the corpus nothing where manifests are named.
+
+    So a manifest can be decided about while an ingest writes the corpus.
+    """
     found = [
         Subject(kind="manifest", sha256=sha256_hex(load_manifest_bytes(folder)), name=folder.name)
         for folder in all_manifests(project)
     ]
+    folders = {one.name for one in found}
+    if all(name in folders or _manifest_folder(name) is not None for name in names):
+        return found
     if project.corpus_path.is_file():
         with Corpus.open(project.corpus_path, read_only=True) as corpus:
             found += [Subject(kind="source", sha256=one.source.sha256, name=one.source.path)
                       for one in corpus.sources()]  # fmt: skip
         found += [_rejected(one) for one in _rejections(project, held=True)]
     return found
+
+
+def _manifest_folder(name: str) -> Path | None:
+    path = Path(name)
+    folder = path.parent if path.name == MANIFEST_NAME else path
+    return folder if (folder / MANIFEST_NAME).is_file() else None
 
 
 def _rejections(project: Project, *, held: bool = False) -> list[ListedRejection]:

@@ -14,7 +14,7 @@ from hrmbuild.audit.decisions import DECISIONS_NAME, append
 from hrmbuild.audit.keys import new_key, read_private_key
 from hrmbuild.cli.main import app
 from hrmbuild.config.loading import Project, load_project
-from hrmbuild.errors import AnswerIsNoError, ConfigError, UsageError
+from hrmbuild.errors import AnswerIsNoError, ConfigError, InputError, UsageError
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.pipelines.approvals import Approval, demand_approval, manifest_approval
 from hrmbuild.pipelines.decide import decide
@@ -213,6 +213,11 @@ def test_who_approves_is_named_by_the_trust_file_and_sees_what_is_still_awaited(
     assert [(one.approved_by, one.ok) for one in report.approvals] == [(("Ada",), False)]
     (asking.project.work / "trust.yaml").unlink()
     assert project_stages(asking.project).next_command.startswith("write trust.yaml")
+    asking.project.corpus_path.write_bytes(b"as good as locked by an ingest")
+    report = decide(asking.project, "approve", [str(asking.manifest)], stated)
+    assert report.approvals[0].awaited[0].startswith("there is no trust.yaml")
+    with pytest.raises(InputError):
+        decide(asking.project, "approve", ["a.jsonl"], stated)
 
 
 def test_the_commands_record_show_and_name_what_is_wrong(office: Office) -> None:
