@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hrmbuild.audit.report_included import included_files
 from hrmbuild.fingerprint import sha256_hex
+from hrmbuild.records.counts import total
+from hrmbuild.records.included import told_names
 from hrmbuild.records.manifest import Count, Manifest, SourceEntry
+from hrmbuild.records.source import Source
 
 _SETTINGS = (
     "hrmbuild", "name", "seed", "as_of", "label", "labels", "max_label", "left_out", "lineage",
@@ -40,6 +44,8 @@ def manifest_diff(old: Manifest, new: Manifest) -> dict[str, Any]:
                    {"tokenizer": new.tokenizer.sha256, "vocab_size": new.tokenizer.vocab_size}),
         "gates": _changes(_gates(old), _gates(new)),
         "includes": _changes(_includes(old), _includes(new)),
+        "included": _included_files(old, new),
+        "included_pairs": [_taken(old).pairs, _taken(new).pairs],
         "rejections": _changes(old.rejections, new.rejections),
         "counts": {
             heading: _changes(_pairs(getattr(old, heading)), _pairs(getattr(new, heading)))
@@ -59,7 +65,38 @@ def _named(manifest: Manifest) -> dict[str, Any]:
 
 
 def _includes(manifest: Manifest) -> dict[str, str]:
-    return {one.name: f"{one.content_root}, {one.taken.pairs} pairs" for one in manifest.includes or ()}
+    names = told_names(manifest.includes or ())
+    return {names[one.content_root]: f"{one.content_root}, {one.taken.pairs} pairs" + "".join(
+        f", {code} {n}" for code, n in sorted(one.left_out.items())) for one in manifest.includes or ()}  # fmt: skip
+
+
+def _included_files(old: Manifest, new: Manifest) -> dict[str, list[dict[str, Any]]]:
+    """Files of included corpora, as `_sources` tells own ones; what is counted are the pairs taken."""
+    before = {path: (source, count) for path, _, source, count in included_files(old)}
+    after = {path: (source, count) for path, _, source, count in included_files(new)}
+    altered = [_altered_file(path, before[path], after[path]) for path in sorted(before.keys() & after.keys())]
+    return {
+        "added": [_short_file(path, *after[path]) for path in sorted(after.keys() - before.keys())],
+        "removed": [_short_file(path, *before[path]) for path in sorted(before.keys() - after.keys())],
+        "changed": [one for one in altered if one["sha256"] or one["declared"] or one["counts"]],
+    }
+
+
+def _short_file(path: str, source: Source, count: Count) -> dict[str, Any]:
+    told = {name: getattr(source, name) for name in ("sha256", "owner", "license", "maker", "label")}
+    return {"path": path, **told, "pairs": count.pairs}
+
+
+def _altered_file(path: str, old: tuple[Source, Count], new: tuple[Source, Count]) -> dict[str, Any]:
+    sha256 = [old[0].sha256, new[0].sha256]
+    before, now = ({name: getattr(one[0], name) for name in (*_DECLARED, "maker")} for one in (old, new))
+    counts = _changes({"pairs": old[1].pairs}, {"pairs": new[1].pairs})
+    return {"path": path, "sha256": sha256 if sha256[0] != sha256[1] else None, "declared": _changes(before, now),
+            "counts": counts}  # fmt: skip
+
+
+def _taken(manifest: Manifest) -> Count:
+    return total(one.taken for one in manifest.includes or ())
 
 
 def _totals(old: Manifest, new: Manifest, *, tokens: bool) -> tuple[int, int]:

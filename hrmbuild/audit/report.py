@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from hrmbuild.audit.report_findings import findings
+from hrmbuild.audit.report_included import included_section
 from hrmbuild.audit.report_input import ReportInput
 from hrmbuild.audit.report_people import decisions_section
 from hrmbuild.audit.report_sample import sample_section
@@ -33,6 +34,7 @@ def report_value(given: ReportInput) -> dict[str, Any]:
         "funnel": funnel(given.manifest),
         "tokens": tokens_section(given.manifest),
         **found,
+        "included": included_section(given),
         "splits": splits(given),
         "decisions": decisions_section(given),
         "changes": given.diff,
@@ -54,6 +56,7 @@ def report_label(given: ReportInput) -> str:
 def attention(value: dict[str, Any]) -> list[dict[str, str]]:
     """What a person should look at before signing, with the section that tells of it."""
     funnel, decisions = value["funnel"], value["decisions"]
+    included: dict[str, Any] = value["included"] or {"contradictions": 0, "unknown_makers": 0}
     approval: dict[str, Any] = decisions["approval"] or {}
     told = [
         ("lineage", f"lineage is {value['about']['lineage']}", not value["lineage"]["complete"]),
@@ -71,6 +74,10 @@ def attention(value: dict[str, Any]) -> list[dict[str, str]]:
          bool(value["secrets"]["pairs"])),
         ("conflicts", f"pairs that contradict one another: {value['conflicts']['pairs']:,}",
          bool(value["conflicts"]["pairs"])),
+        ("included", f"rows of included corpora that own pairs contradict, left out: {included['contradictions']:,}",
+         bool(included["contradictions"])),
+        ("included", f"included files whose maker is not known: {included['unknown_makers']:,}",
+         bool(included["unknown_makers"])),
         ("decisions", "the decisions do not hold", bool(decisions["problems"])),
         ("decisions", "this manifest was rejected", bool(approval.get("rejected_by"))),
         ("decisions", f"it awaits {'; '.join(approval.get('awaited') or ())}", bool(approval.get("awaited"))),

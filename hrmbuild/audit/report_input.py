@@ -50,6 +50,25 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class ConflictSide:
+    """A pair that answers a question otherwise than another one."""
+
+    pair_id: str
+    path: str
+    """Of its first source; that of an included one begun by the corpus's name."""
+    row: Mapping[str, Any] | None
+    """None: its pack is not at hand."""
+
+
+@dataclass(frozen=True)
+class IncludedConflict:
+    """A row of an included corpus that was left out, beside the pair that holds."""
+
+    own: ConflictSide
+    included: ConflictSide
+
+
+@dataclass(frozen=True)
 class ReportInput:
     """Everything that a report is made from."""
 
@@ -74,3 +93,7 @@ class ReportInput:
     sample: Sample | None
     model: Mapping[str, str] | None
     """What the settings say of the model: contact, intended and excluded use."""
+    included_conflicts: tuple[IncludedConflict, ...] = ()
+    """The first of the rows of included corpora that an own pair contradicts."""
+    bases_at_hand: frozenset[str] = frozenset()
+    """Content roots of the included corpora whose folders are at hand."""

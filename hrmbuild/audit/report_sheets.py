@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hrmbuild.audit.report_input import ReportInput
+from hrmbuild.records.included import IncludedSource, told_names
 from hrmbuild.records.manifest import SourceEntry
 
 UNKNOWN = "not recorded"
@@ -67,7 +68,10 @@ def lineage(given: ReportInput) -> dict[str, Any]:
 def public_summary(given: ReportInput, value: dict[str, Any]) -> list[dict[str, Any]]:
     """Sections with rows of (heading, text)."""
     about, model = value["about"], dict(given.model or {})
-    sources = given.manifest.sources
+    included = value["included"]
+    sources = (*given.manifest.sources, *(entry for one in given.manifest.includes or () for entry in one.sources))
+    by_model = sum(one.count.pairs for one in sources if one.source.maker == "model")
+    more = f"; {included['tokens']:,} tokens in {included['pairs']:,} pairs of included corpora" if included else ""
     contract = [one for one in sources if (one.source.license or "").startswith(_CONTRACT)]
     own = [one for one in sources if one.source.license in (None, "internal")]
     public = [one for one in sources if one not in contract and one not in own]
@@ -78,7 +82,7 @@ def public_summary(given: ReportInput, value: dict[str, Any]) -> list[dict[str, 
             ("1.1 Provider", f"contact: {model.get('contact', UNKNOWN)}"),
             ("1.2 Model", f"{model.get('name', UNKNOWN)}, version {model.get('version', UNKNOWN)}; corpus "
              f"{about['name']}"),
-            ("1.3 Modality and size", f"text; {about['tokens']['total']:,} tokens in {about['pairs']:,} pairs"),
+            ("1.3 Modality and size", f"text; {about['tokens']['total']:,} tokens in {about['pairs']:,} pairs{more}"),
             ("1.3 Latest date of content", _latest(sources)),
             ("1.3 Languages, regions", UNKNOWN),
         ]),
@@ -89,8 +93,9 @@ def public_summary(given: ReportInput, value: dict[str, Any]) -> list[dict[str, 
             ("2.3 Data crawled and scraped from online sources", f"hrmbuild reads declared files, no network; whether "
              f"somebody crawled such a file is {UNKNOWN}"),
             ("2.4 User data", "not told apart: what an owner declared as a source is a source"),
-            ("2.5 Synthetic data", f"written by a language model: {_number(written)} pairs. Questions around quoted, "
-             "queried and computed answers come from templates and rules, and from no model."),
+            ("2.5 Synthetic data", f"written by a language model: {_number(written)} pairs; in files whose declared "
+             f"maker is a model: {by_model:,} pairs. Questions around quoted, queried and computed answers come from "
+             "templates and rules, and from no model."),
             ("2.6 Other sources", f"own documents (licence internal, or none declared): {_files(own)}"),
         ]),
         _section("3", "Data processing", [
@@ -110,7 +115,7 @@ def _section(number: str, title: str, rows: list[tuple[str, str]]) -> dict[str, 
     return {"number": number, "title": title, "rows": [{"heading": name, "text": text} for name, text in rows]}
 
 
-def _files(entries: Iterable[SourceEntry]) -> str:
+def _files(entries: Iterable[SourceEntry | IncludedSource]) -> str:
     found = list(entries)
     licenses = sorted({one.source.license for one in found if one.source.license})
     under = f" ({', '.join(licenses)})" if licenses else ""
@@ -121,7 +126,7 @@ def _number(n: int | None) -> str:
     return "an unknown number of" if n is None else f"{n:,}"
 
 
-def _latest(sources: Iterable[SourceEntry]) -> str:
+def _latest(sources: Iterable[SourceEntry | IncludedSource]) -> str:
     days = [day for one in sources for day in (one.source.effective_from,) if day]
     return f"newest declared first day in force: {max(days)}" if days else f"{UNKNOWN}: no source declares a date"
 
@@ -138,7 +143,7 @@ def datasheet(given: ReportInput, value: dict[str, Any]) -> list[dict[str, Any]]
         ]),
         _questions("Composition", [
             ("What is an instance?", "a pair: an instruction that shows the deciding text or rows, and its response"),
-            ("How many are there?", f"{value['about']['pairs']:,} ({held_out})"),
+            ("How many are there?", f"{value['about']['pairs']:,} ({held_out})" + _included(value)),
             ("Is anything missing from them?", f"{value['rejections']['total']:,} rejections and "
              f"{manifest.left_out:,} pairs above the highest label that was let in, all listed"),
             ("How were the splits made?", "drawn by hashes; dev and test are held out by fact, wording, variant or "
@@ -172,8 +177,18 @@ def datasheet(given: ReportInput, value: dict[str, Any]) -> list[dict[str, Any]]
     ]  # fmt: skip
 
 
+def _included(value: dict[str, Any]) -> str:
+    told = value["included"]
+    names = ", ".join(one["name"] for one in told["corpora"]) if told else ""
+    return f"; and {told['pairs']:,} of included corpora ({names}), trained on beside them" if told else ""
+
+
 def _questions(title: str, rows: list[tuple[str, str]]) -> dict[str, Any]:
     return {"title": title, "rows": [{"question": question, "answer": answer} for question, answer in rows]}
+
+
+def _word(name: str) -> str:
+    return name if name.replace("-", "").replace("_", "").isalnum() else "'" + name.replace("'", "'\\''") + "'"
 
 
 def _personal(value: dict[str, Any]) -> str:
@@ -200,6 +215,11 @@ def limits(given: ReportInput) -> list[str]:
         told.append("How many pairs are wrong: no sample was drawn. An auditor draws one with a nonce of their own.")
     elif given.sample.n_errors is None:
         told.append("How many pairs of the sample are wrong: nobody recorded that they looked.")
+    names = told_names(given.manifest.includes or ())
+    for root, name in names.items():
+        told.append(f"What {name} was made from, what was kept out of it and how many of its pairs are wrong: its own "
+                    f"report and sample tell (hrmbuild audit report FOLDER, of the content root {root}; hrmbuild audit "
+                    f"sample --base {_word(name)} --nonce WORDS).")  # fmt: skip
     if given.trust is None:
         told.append("Whose keys count: no trust file was given, so signatures are named and not judged.")
     if given.clearance.up_to != given.clearance.labels[-1]:

@@ -5,11 +5,14 @@ Owns those values. Everything stands in the manifest; it must not read a file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hrmbuild.audit.report_included import included_files
 from hrmbuild.audit.report_input import ReportInput
+from hrmbuild.records.counts import total
 from hrmbuild.records.manifest import Count, Manifest, SourceEntry
+from hrmbuild.records.source import Source
 
 
 def sources_section(given: ReportInput) -> dict[str, Any]:
@@ -21,8 +24,14 @@ def sources_section(given: ReportInput) -> dict[str, Any]:
         "owners": _by(manifest, "owner"),
         "licenses": _by(manifest, "license"),
         "labels": _by(manifest, "label"),
-        "undeclared": [one.source.path for one in manifest.sources if not (one.source.owner and one.source.license)],
+        "undeclared": [path for path, source, _ in _files(manifest) if not (source.owner and source.license)],
     }
+
+
+def _files(manifest: Manifest) -> Iterator[tuple[str, Source, Count]]:
+    """Own files, then included ones with a pair that is trained on."""
+    yield from ((one.source.path, one.source, one.count) for one in manifest.sources)
+    yield from ((path, source, count) for path, _, source, count in included_files(manifest))
 
 
 def _source(one: SourceEntry, given: ReportInput) -> dict[str, Any]:
@@ -56,12 +65,12 @@ def _reason(reason: str | None, *, shown: bool) -> str | None:
 
 def _by(manifest: Manifest, name: str) -> list[dict[str, Any]]:
     """Files, pairs and tokens by what their owners declared."""
-    found: dict[str, list[SourceEntry]] = {}
-    for one in manifest.sources:
-        found.setdefault(getattr(one.source, name) or "not declared", []).append(one)
+    found: dict[str, list[Count]] = {}
+    for _, source, count in _files(manifest):
+        found.setdefault(getattr(source, name) or "not declared", []).append(count)
     return [
-        {"value": value, "files": len(group), "pairs": sum(one.count.pairs for one in group),
-         "tokens": sum(tokens_of(one.count) for one in group)}
+        {"value": value, "files": len(group), "pairs": sum(one.pairs for one in group),
+         "tokens": sum(tokens_of(one) for one in group)}
         for value, group in sorted(found.items())
     ]  # fmt: skip
 
@@ -99,11 +108,15 @@ def _funnel_row(one: SourceEntry) -> dict[str, Any]:
 
 
 def tokens_section(manifest: Manifest) -> dict[str, list[dict[str, Any]]]:
-    """Pairs and tokens by source, stratum and kind of question, the most first."""
-    by_path = {one.source.path: one.count for one in manifest.sources}
+    """Pairs and tokens by source and stratum, included ones among them, and of own pairs by kind of question; the most
+    first."""
+    by_stratum = dict(manifest.strata)
+    for _, _, source, count in included_files(manifest):
+        name = source.stratum or source.kind
+        by_stratum[name] = total((by_stratum[name], count)) if name in by_stratum else count
     return {
-        "by_source": _counted(by_path),
-        "by_stratum": _counted(manifest.strata),
+        "by_source": _counted({path: count for path, _, count in _files(manifest)}),
+        "by_stratum": _counted(by_stratum),
         "by_kind": _counted(manifest.kinds),
     }
 

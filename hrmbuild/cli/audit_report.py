@@ -130,6 +130,8 @@ def report_lines(made: AuditReport) -> list[str]:
         f"pairs         {about['pairs']:,} of {value['funnel']['files']['read']:,} files; "
         f"{value['rejections']['total']:,} rejections",
     ]
+    lines += [f"includes      {visible(one['name'])} {one['content_root'][:12]}: {one['taken']:,} pairs more; not in "
+              "funnel, gates and sample" for one in (value["included"] or {"corpora": ()})["corpora"]]  # fmt: skip
     lines += [f"to look at    {visible(one['text'])}" for one in value["attention"]]
     lines += _bound_lines(value["sample"]) if value["sample"] else []
     return [*lines, f"report        {made.written}"] if made.written else lines
@@ -177,9 +179,11 @@ def diff_lines(made: DiffReport) -> list[str]:
     moved = f"; {rows['added']:,} added, {rows['removed']:,} removed" if rows else "; a pack is not at hand"
     lines = [f"pairs         {value['pairs'][0]:,} -> {value['pairs'][1]:,}{moved}",
              f"tokens        {value['tokens'][0]:,} -> {value['tokens'][1]:,}",
+             *([f"included      {value['included_pairs'][0]:,} -> {value['included_pairs'][1]:,} pairs of bases"]
+               if any(value["included_pairs"]) else ()),
              f"label         {value['old']['label']} -> {value['new']['label']}"]  # fmt: skip
     lines += ["same rows     both have the same content root"] if value["same_corpus"] else []
-    lines += _source_lines(value["sources"])
+    lines += [*_source_lines(value["sources"]), *_source_lines(value["included"])]
     for name in ("settings", "includes", "gates", "rejections"):
         lines += [f"{name[:-1]:<13} {visible(key)}: {_told(before)} -> {_told(now)}"
                   for key, (before, now) in value[name].items()]  # fmt: skip

@@ -26,6 +26,8 @@ from hrmbuild.pipelines.audit_diff import diff_of
 from hrmbuild.pipelines.audit_inputs import Frozen, find_frozen, log_of, previous_folder, trust_of
 from hrmbuild.pipelines.audit_report_html import render
 from hrmbuild.pipelines.audit_sample import SampleRequest, draw_sample
+from hrmbuild.pipelines.included_conflicts import included_conflicts
+from hrmbuild.pipelines.includes import included_folders
 from hrmbuild.pipelines.pack_facts import check_pack, pack_facts
 
 REPORTS_FOLDER = "reports"
@@ -98,6 +100,8 @@ def _gathered(frozen: Frozen, request: ReportRequest, project: Project | None) -
         diff=_diff(frozen, request.since, project),
         sample=draw_sample(frozen, request.sample, allowed) if request.sample is not None else None,
         model=_model(project),
+        included_conflicts=tuple(included_conflicts(project, folder, manifest)) if folder is not None else (),
+        bases_at_hand=frozenset(included_folders(project, manifest)),
     )
 
 

@@ -28,6 +28,7 @@ SECTIONS = (
     ("sources", "Sources"),
     ("funnel", "From records to pairs"),
     ("tokens", "Tokens"),
+    ("included", "Included corpora"),
     ("splits", "Splits and axes"),
     ("gates", "Gates"),
     ("rejections", "What was kept out, and why"),
@@ -42,7 +43,7 @@ SECTIONS = (
     ("datasheet", "Datasheet"),
     ("limits", "What this report cannot tell"),
 )
-"""Anchor and title, in their order."""
+"""Anchor and title, in their order; a section on included corpora only where there are any."""
 
 
 def render(value: dict[str, Any], path: Path) -> None:
@@ -59,14 +60,15 @@ def page(value: dict[str, Any]) -> str:
     )
     environment.filters |= {"cut": _cut, "percent": _percent, "ticks": _ticks}
     css = (folder / "report.css").read_text("utf-8") + _footer(value)
+    sections = [one for one in SECTIONS if one[0] != "included" or value["included"]]
     template = environment.from_string((folder / "report.html.jinja").read_text("utf-8"))
     return template.render(
         r=value,
         css=Markup(css),
         css_sha256=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
-        sections=SECTIONS,
-        titles=dict(SECTIONS),
-        numbers={anchor: number for number, (anchor, _) in enumerate(SECTIONS, start=1)},
+        sections=sections,
+        titles=dict(sections),
+        numbers={anchor: number for number, (anchor, _) in enumerate(sections, start=1)},
         attention=value["attention"],
         strip=_strip(value),
     ).lstrip()

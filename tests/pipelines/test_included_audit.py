@@ -15,6 +15,7 @@ from hrmbuild.errors import InputError, UsageError
 from hrmbuild.pipelines.audit_export import export
 from hrmbuild.pipelines.audit_pairs import frozen_pack
 from hrmbuild.pipelines.audit_prove import check_proof, prove_pair
+from hrmbuild.pipelines.audit_report import ReportRequest, audit_report
 from hrmbuild.pipelines.audit_sample import SampleRequest, audit_sample
 from hrmbuild.pipelines.audit_trace import trace
 from hrmbuild.pipelines.base_pairs import TAKEN, Base, bases_at_hand
@@ -97,6 +98,37 @@ def test_an_export_holds_the_base_rows_or_says_that_it_does_not(
     assert [one["leaf"] for one in lines] == [row.salted_leaf for row in taken] and whole.n_pairs == 150 + len(taken)
     assert {path for one in lines for path in one["sources"]} == {"base-mix: general.jsonl", "base-mix: logic.jsonl"}
     assert "base-mix: logic.jsonl" in (tmp_path / "whole" / "README.md").read_text()
+
+
+def test_the_report_and_the_diff_tell_what_is_included_and_both_sides_of_a_conflict(two: Two, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    request = ReportRequest(since=two.root / "alone", show_label="internal")
+    value = audit_report(None, request, project=two.project, out=page).value
+    told, text = value["included"], page.read_text()
+    assert [one["path"] for one in told["files"]] == ["base-mix: general.jsonl", "base-mix: logic.jsonl"]
+    assert {one["value"]: one["files"] for one in value["sources"]["licenses"]} == {
+        "CC0-1.0": 1,
+        "MIT": 1,
+        "internal": 1,
+    }
+    assert {one["name"] for one in value["tokens"]["by_stratum"]} == {"own", "general", "logic"}
+    assert two.base.content_root in text and two.manifest.training_root in text and "logic.jsonl" in text
+    assert len(told["conflicts"]) == told["contradictions"] > 0
+    for one in told["conflicts"]:
+        (own, base), asked = one["sides"], one["question"]
+        assert asked in two.planted and base["answer"] == "Nobody counted them." != own["answer"]
+    assert any("base-mix" in one for one in value["limits"])
+    model = next(
+        row["text"] for part in value["public_summary"] for row in part["rows"] if "Synthetic" in row["heading"]
+    )
+    assert f"a model: {next(one['pairs'] for one in told['files'] if one['maker'] == 'model'):,} pairs" in model
+    changes = value["changes"]
+    assert (
+        changes["included_pairs"] == [0, told["pairs"]] and two.base.content_root in changes["includes"]["base-mix"][1]
+    )
+    assert [one["path"] for one in changes["included"]["added"]] == [one["path"] for one in told["files"]]
+    hidden = audit_report(None, ReportRequest(), project=two.project, page=False).value["included"]["conflicts"]
+    assert all(side["answer"] is None for one in hidden for side in one["sides"] if side["path"] == "own.jsonl")
 
 
 def ask_all(project: Project, key: str, out: Path) -> list[InputError]:
