@@ -21,8 +21,7 @@ from pydantic import ValidationError
 
 from hrmbuild.audit.checks import Check, named
 from hrmbuild.audit.keys import PrivateKey
-from hrmbuild.audit.log import LOG_NAME, START, Log, read_log
-from hrmbuild.audit.log import append as append_to_log
+from hrmbuild.audit.log import LOG_NAME, START, Log, append_locked, locked, read_log
 from hrmbuild.audit.signing import (
     Envelope,
     parse_canonical,
@@ -142,7 +141,8 @@ def append(path: Path, decision: Decision, *, key: PrivateKey | None = None) -> 
     log_path = path.parent / LOG_NAME
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path) as handle:
+        # The log's lock too: the head that a decision states is the one that its entry follows.
+        with _locked(path) as handle, locked(log_path):
             _drop_torn(handle)
             before = _whole(path, log_path)
             told = _filled(decision, key, head=read_log(log_path).head)
@@ -165,7 +165,7 @@ def mend(path: Path) -> None:
     """
     if not path.exists():
         return
-    with disk_errors(path), _locked(path) as handle:
+    with disk_errors(path), _locked(path) as handle, locked(path.parent / LOG_NAME):
         _drop_torn(handle)
         _tell_last(read(path), path.parent / LOG_NAME)
 
@@ -204,7 +204,7 @@ def _is_unlogged(last: Recorded, log: Log) -> bool:
 
 def _tell_log(log_path: Path, recorded: Recorded) -> None:
     decision = recorded.decision
-    append_to_log(log_path, decision.action, recorded.sha256, at=decision.at, facts=_log_facts(recorded))
+    append_locked(log_path, decision.action, recorded.sha256, at=decision.at, facts=_log_facts(recorded))
 
 
 def _log_facts(recorded: Recorded) -> dict[str, str]:
@@ -229,15 +229,17 @@ def chain_problems(decisions: Decisions, log: Log, *, may_lack_last: bool = Fals
     if log.problem is not None:
         yield f"{LOG_NAME} {log.problem}"
     told = {entry.sha256: entry for entry in log.entries if entry.event in _ACTIONS}
-    there = {one.sha256 for one in decisions.recorded}
+    there, known = {one.sha256 for one in decisions.recorded}, {START, *log.links}
     for one in decisions.recorded:
         last = one is decisions.recorded[-1]
         if one.sha256 not in told and not (may_lack_last and last and _is_unlogged(one, log)):
             yield f"{one.title} is not what {LOG_NAME} tells: it was altered or added, or the log's end was cut off"
         if one.sha256 in told and not _is_told_by(one, told[one.sha256]):
             yield f"{LOG_NAME} line {told[one.sha256].n} tells another thing than the decision of {one.title}"
-        if one.decision.log_head != START and one.decision.log_head not in log.links:
+        if one.decision.log_head not in known:
             yield f"{one.title} states a head that {LOG_NAME} does not reach"
+        elif one.sha256 in told and one.decision.log_head != told[one.sha256].previous:
+            yield f"{one.title} was decided at another place of {LOG_NAME} than line {told[one.sha256].n} tells"
     for sha256, entry in told.items():
         if sha256 not in there:
             yield f"the decision of {LOG_NAME} line {entry.n} ({entry.event}) is not there as it was told"

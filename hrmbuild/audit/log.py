@@ -91,18 +91,21 @@ def append(path: Path, event: str, sha256: str, *, at: str, facts: dict[str, str
     Raises:
         InputError: `log.broken`: the chain does not hold, so nothing is added to it; the disk's own word.
     """
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path):
-            log = read_log(path)
-            if log.problem is not None:
-                raise InputError("log.broken", f"the log does not hold: {log.problem}", where=str(path),
-                                 why="an entry after a break would vouch for what stands before it",
-                                 fix="restore log.jsonl from its copy, or move it away and begin another")  # fmt: skip
-            if any((one.event, one.sha256, one.facts) == (event, sha256, facts) for one in log.entries):
-                return log.head
-            entry = LogEntry(n=len(log.links) + 1, event=event, sha256=sha256, at=at, facts=facts, previous=log.head)
-            return _write(path, entry.canonical())
+    with disk_errors(path), locked(path):
+        return append_locked(path, event, sha256, at=at, facts=facts)
+
+
+def append_locked(path: Path, event: str, sha256: str, *, at: str, facts: dict[str, str]) -> str:
+    """The same for who holds the lock: `locked`."""
+    log = read_log(path)
+    if log.problem is not None:
+        raise InputError("log.broken", f"the log does not hold: {log.problem}", where=str(path),
+                         why="an entry after a break would vouch for what stands before it",
+                         fix="restore log.jsonl from its copy, or move it away and begin another")  # fmt: skip
+    if any((one.event, one.sha256, one.facts) == (event, sha256, facts) for one in log.entries):
+        return log.head
+    entry = LogEntry(n=len(log.links) + 1, event=event, sha256=sha256, at=at, facts=facts, previous=log.head)
+    return _write(path, entry.canonical())
 
 
 def _write(path: Path, value: dict[str, Any]) -> str:
@@ -115,8 +118,9 @@ def _write(path: Path, value: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Generator[None]:
+def locked(path: Path) -> Generator[None]:
     """One writer at a time; the lock is the log's own file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
