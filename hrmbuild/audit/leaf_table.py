@@ -60,6 +60,13 @@ class LeafTable:
         """Whether every row had a salt."""
         return all(len(one.salted) == len(one.ids) for one in self.splits.values())
 
+    def in_two_splits(self) -> list[str]:
+        """Ids that stand in more than one split, sorted: what is scored was trained on."""
+        train, dev, test = (self.splits[split].ids for split in SPLITS)
+        held, tested = set(pieces(dev)), set(pieces(test))
+        both = (held & tested) | {one for one in pieces(train) if one in held or one in tested}
+        return sorted(one.hex() for one in both)
+
     def add(self, leaf: Leaf) -> None:
         """One row."""
         split = self.splits[leaf.split]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hrmbuild.audit import evidence
 from hrmbuild.audit.checks import Check, named
-from hrmbuild.audit.erased import ERASED_NAME, read_erased
+from hrmbuild.audit.erased import ERASED_NAME, REWRITTEN, read_erased
 from hrmbuild.audit.manifest import DIGEST_NAME, MANIFEST_NAME, NOTHING, SIGNATURE_NAME
 from hrmbuild.audit.pack_recount import label_check, recount_checks
 from hrmbuild.audit.pack_rows import PackContents
@@ -45,7 +45,7 @@ def _file_checks(folder: Path, manifest: Manifest) -> Iterator[Check]:
     after = read_erased(folder)
     for name, digest in sorted(manifest.evidence.items()):
         problem = file_problem(folder / name, digest)
-        now = after.files.get(name) if after is not None and problem else None
+        now = after.files.get(name) if after is not None and problem and name in REWRITTEN else None
         since = now is not None and file_problem(folder / name, now) is None
         told = "as the erasure left it" if since else problem or "as frozen"
         yield Check(f"file {name}", problem is None or since, told)
@@ -83,6 +83,7 @@ def file_problem(path: Path, sha256: str) -> str | None:
 
 def _rows_check(pack: PackContents) -> Check:
     problems = [*([pack.unreadable] if pack.unreadable else []), *pack.row_problems]
+    problems += [f"row {one[:12]}: it stands in two splits" for one in pack.leaves.in_two_splits()]
     detail = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
     return Check("rows", not problems, detail or f"{pack.n_rows} rows: canonical, in order, ids and leaves recomputed")
 

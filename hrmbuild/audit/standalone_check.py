@@ -1,5 +1,5 @@
 # pyright: basic
-"""Does this folder hold what manifest.json says? Run: python check.py [FOLDER]. Needs Python 3.9 and pyarrow.
+"""Does this folder hold what manifest.json says? Run: python -I check.py [FOLDER]. Needs Python 3.9 and pyarrow.
 
 It stands alone on purpose: it reads the formats as they are documented and shares no code with what wrote them.
 row = canonical JSON; id = SHA-256 of [condition, instruction, response]; leaf = H(00 row), by id;
@@ -7,14 +7,22 @@ node = H(01 left right), the odd one promoted; salted leaf = H(00 salt row), by 
 content_root = H(02 train dev test).
 """
 
-import hashlib
-import json
-import pathlib
+import os
 import sys
 
-import pyarrow.parquet as parquet
+# Without -I, Python would import what lies beside this file: a planted hashlib.py would judge in its place.
+sys.path[:] = [one for one in sys.path if os.path.realpath(one) != os.path.dirname(os.path.realpath(__file__))]
+
+import hashlib  # noqa: E402
+import json  # noqa: E402
+import pathlib  # noqa: E402
+
+import pyarrow.parquet as parquet  # noqa: E402
 
 SPLITS = ("train", "dev", "test")
+BESIDE = {"manifest.json", "manifest.sha256", "manifest.dsse.json", "erased.json"}
+REWRITTEN = {"pairs.parquet", "rejections.parquet", "salts.parquet", "check.py"}  # by an erasure, and nothing else
+LEFT = {"erased", "id", "split", "stratum", "kind", "axis", "label", "occurrences"}  # of a row whose texts went
 COLUMNS = ["split", "id", "leaf", "salted_leaf", "instruction_tokens", "response_tokens", "row"]
 
 
@@ -37,20 +45,23 @@ def root(level: list) -> bytes:
     return level[0] if level else sha(b"")
 
 
-def problems(folder: pathlib.Path, told: dict) -> list:
+def problems(folder: pathlib.Path, told: dict, erased: set) -> list:
     salts = dict(table(folder / "salts.parquet", ["id", "salt"]))
-    plain, salted, wrong = {s: [] for s in SPLITS}, {s: [] for s in SPLITS}, []
+    plain, salted, wrong, seen = {s: [] for s in SPLITS}, {s: [] for s in SPLITS}, [], set()
     tokens, before = {s: [0, 0] for s in SPLITS}, (-1, "")
     for split, key, leaf, name, n_asked, n_told, text in table(folder / "pairs.parquet", COLUMNS):
         raw, row = text.encode(), json.loads(text)
-        leaves = sha(b"\x00" + raw), sha(b"\x00" + salts.get(key, b"") + raw)
-        if gone := bool(row.get("erased") and (folder / "erased.json").is_file()):
+        salt = salts.get(key, b"")
+        leaves = sha(b"\x00" + raw), sha(b"\x00" + salt + raw)
+        if gone := set(row) <= LEFT and any(one["source_sha256"] in erased for one in row["occurrences"]):
             leaves = bytes.fromhex(leaf), bytes.fromhex(name)  # the texts are gone; the roots answer for their leaves
         place = (SPLITS.index(split), key)
         true_key = key if gone else sha(canonical([row[k] for k in ("condition", "instruction", "response")])).hex()
         told_row = (row["split"], row["id"], leaves[0].hex(), leaves[1].hex())
-        if key != true_key or canonical(row) != raw or told_row != (split, key, leaf, name) or place <= before:
-            wrong.append(f"row {key} is altered or out of order")
+        same = key == true_key and canonical(row) == raw and told_row == (split, key, leaf, name)
+        if not same or place <= before or key in seen or not (gone or len(salt) == 32):
+            wrong.append(f"row {key} is altered, out of order or there twice")
+        seen.add(key)
         plain[split].append((key, leaves[0]))
         salted[split].append(leaves[1])
         tokens[split], before = [tokens[split][0] + n_asked, tokens[split][1] + n_told], place
@@ -79,16 +90,21 @@ def main(folder: pathlib.Path) -> int:
     if (folder / "manifest.sha256").read_text().split()[0] != sha(data).hex():
         wrong.append("manifest.json is not the file that manifest.sha256 names")
     erased = folder / "erased.json"
-    after = json.loads(erased.read_bytes())["files"] if erased.is_file() else {}
+    after = json.loads(erased.read_bytes()) if erased.is_file() else {"files": {}, "sources": []}
     for name, digest in told["evidence"].items():
-        file = folder / name
-        same = file.is_file() and sha(file.read_bytes()).hex() in (digest, after.get(name))
+        file, later = folder / name, after["files"].get(name) if name in REWRITTEN else digest
+        same = file.is_file() and sha(file.read_bytes()).hex() in (digest, later)
         wrong += [] if same else [f"{name} is missing or altered"]
+    extra = sorted(one.name for one in folder.iterdir() if one.name not in {*told["evidence"], *BESIDE})
+    wrong += [f"{name} is in no list" for name in extra]
     try:
-        wrong += problems(folder, told)
+        wrong += problems(folder, told, set(after["sources"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         wrong.append(f"the pairs cannot be read: {error!r}")
-    print("\n".join(wrong) or f"intact, content_root {told['content_root']}" + (", some rows erased" if after else ""))
+    bases = len(told.get("includes") or [])
+    aside = f", {bases} included corpora not looked at" if bases else ""
+    aside += ", some rows erased" if after["files"] else ""
+    print("\n".join(wrong) or f"intact, content_root {told['content_root']}{aside}")
     return 1 if wrong else 0
 
 

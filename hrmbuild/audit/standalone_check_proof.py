@@ -1,5 +1,5 @@
 # pyright: basic
-"""Does this row stand in that corpus? Run: python check_proof.py PROOF.json [manifest.json]. Needs Python 3.9 only."""
+"""Does this row stand in that corpus? Run: python -I check_proof.py PROOF.json [manifest.json]. Needs Python 3.9."""
 
 import hashlib
 import json
@@ -13,6 +13,8 @@ def sha(data: bytes) -> bytes:
 
 def main(proof: dict, manifest: bytes) -> str:
     here, index, width = bytes.fromhex(proof["leaf"]), proof["index"], proof["n_leaves"]
+    if "row" in proof and len(bytes.fromhex(proof["salt"])) != 32:
+        return "NOT SHOWN: a salt has 32 bytes; a longer one would be the beginning of the row"
     if "row" in proof and sha(b"\x00" + bytes.fromhex(proof["salt"]) + proof["row"].encode()) != here:
         return "NOT SHOWN: the row and the salt give another leaf"
     path = [bytes.fromhex(one) for one in proof["path"]]
