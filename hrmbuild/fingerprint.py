@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -58,6 +58,25 @@ def _check_keys(value: dict[object, object]) -> None:
     for key in value:
         if not isinstance(key, str) or not (key.isascii() or max(key) <= "\uffff"):
             raise ValueError(f"canonical JSON wants text keys up to U+FFFF, got {key!r}")
+
+
+def strict_json(data: bytes | str) -> Any:
+    """A JSON value whose keys each stand once: two readers must not find two things in it.
+
+    Raises:
+        ValueError: it is no such JSON, or nested too deep to be read.
+    """
+    try:
+        return json.loads(data, object_pairs_hook=_each_key_once)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in it")
+    return found
 
 
 def sha256_hex(data: bytes) -> str:

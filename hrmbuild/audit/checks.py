@@ -20,10 +20,17 @@ class Check:
     """One sentence: what was found, or which things are missing, extra or altered."""
     about_who: bool = False
     """It asks who signed (`authentic`), not whether bytes are as they were written (`intact`)."""
+    looked_at: bool = True
+    """False: the thing was not at hand or not asked for. It fails nothing, and nobody may read an `ok` into it."""
 
     def as_dict(self) -> dict[str, object]:
-        """The check as `--json` shows it."""
-        return {"name": self.name, "ok": self.ok, "detail": self.detail}
+        """The check as `--json` shows it: `ok` is null where nothing was looked at."""
+        return {"name": self.name, "ok": self.ok if self.looked_at else None, "detail": self.detail}
+
+
+def not_looked_at(name: str, why: str) -> Check:
+    """The line of a check that could not be made."""
+    return Check(name, True, why, looked_at=False)
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,13 @@ class VerifyReport:
     @property
     def authentic(self) -> bool | None:
         """Whether who signed it may do so; None where nobody was asked: no trust file, or nothing that is signed."""
-        asked = [check.ok for check in self.checks if check.about_who]
+        asked = [check.ok for check in self.checks if check.about_who and check.looked_at]
         return all(asked) if asked else None
+
+    @property
+    def not_looked_at(self) -> tuple[str, ...]:
+        """Names of what could not be looked at."""
+        return tuple(check.name for check in self.checks if not check.looked_at)
 
     @property
     def ok(self) -> bool:
@@ -60,6 +72,7 @@ class VerifyReport:
             "intact": self.intact,
             "authentic": self.authentic,
             "checks": [check.as_dict() for check in self.checks],
+            "not_looked_at": list(self.not_looked_at),
         }
 
 

@@ -146,6 +146,17 @@ def read_rows(folder: Path, split: Split) -> Iterator[dict[str, Any]]:
             yield json.loads(values["row"])
 
 
+def read_ids(folder: Path, split: Split) -> Iterator[str]:
+    """Ids of the pairs of a split, in their order.
+
+    Raises:
+        InputError: `evidence.unreadable`.
+    """
+    for values in _read(folder / PAIRS_NAME, _PAIRS, split=split, columns=("split", "id")):
+        if values["split"] == split:
+            yield values["id"]
+
+
 def read_leaves(folder: Path) -> pa.RecordBatchReader:
     """Columns `id` and `leaf` of `pairs.parquet`, in its order, a few thousand rows at a time.
 

@@ -64,7 +64,8 @@ def parse_manifest(data: bytes, *, where: str) -> Manifest:
         InputError: `manifest.unreadable`: no manifest of format 1.
     """
     try:
-        return Manifest.model_validate_json(data)
+        # Strict: `"5"` is no 5, so that every reader of JSON finds the same numbers.
+        return Manifest.model_validate_json(data, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from hrmbuild.audit.checks import Check, named
+from hrmbuild.audit.checks import Check, named, not_looked_at
 from hrmbuild.audit.keys import PrivateKey
 from hrmbuild.audit.log import Log
 from hrmbuild.audit.manifest import MANIFEST_NAME, SIGNATURE_NAME
@@ -87,17 +87,19 @@ def _problems(envelope: Envelope, manifest: Manifest, data: bytes) -> Iterator[s
         yield "it states another content_root or label"
 
 
-def log_check(log: Log | None, *, event: str, sha256: str, stated_head: object) -> Check | None:
+def log_check(log: Log | None, *, event: str, sha256: str, stated_head: object) -> Check:
     """Whether the project's log holds, knows this artifact, and still reaches what a signature says of it.
 
     Args:
         log: None where the project has none.
         stated_head: head of the log that a signature states; None without one.
     """
+    if stated_head is None and (log is None or (not log.entries and log.problem is None)):
+        return not_looked_at("log", "there is none: nothing tells that this was made here, or when")
     if log is None:
-        return None if stated_head is None else Check("log", False, "log.jsonl is missing, a signature states its head")
+        return Check("log", False, "log.jsonl is missing, a signature states its head")
     wrong = [] if log.problem is None else [log.problem]
-    if any(one.event == event for one in log.entries) and not log.knows(event, sha256):
+    if not log.knows(event, sha256):
         wrong.append(f"it does not know this {event} ({sha256[:12]})")
     if stated_head is not None and stated_head not in log.links:
         wrong.append("it does not reach the head that the signature states: its end was cut off, or it is another log")

@@ -8,7 +8,6 @@ the leaves are taken from `pairs.parquet`. It must not decide who may see a row.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from hrmbuild.audit import evidence, merkle
 from hrmbuild.audit.checks import Check
 from hrmbuild.audit.leaf_table import HASH_BYTES, LeafTable, pieces
 from hrmbuild.errors import InputError
-from hrmbuild.fingerprint import canonical_json
+from hrmbuild.fingerprint import canonical_json, strict_json
 from hrmbuild.records.manifest import Manifest
 from hrmbuild.records.pair import SPLITS, Split
 from hrmbuild.records.proof import Proof
@@ -149,7 +148,7 @@ def _chunks(folder: Path) -> dict[str, Any]:
     """
     path = folder / evidence.CHUNKS_NAME
     try:
-        value = json.loads(path.read_bytes())
+        value = strict_json(path.read_bytes())
         found = {split: value["chunks"][split] for split in SPLITS}
         all(bytes.fromhex(one) for roots in found.values() for one in roots)
         return found

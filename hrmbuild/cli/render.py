@@ -14,7 +14,7 @@ from hrmbuild.cli.render_ingest import ingest_lines
 from hrmbuild.cli.render_review import review_facts
 
 if TYPE_CHECKING:
-    from hrmbuild.audit.checks import VerifyReport
+    from hrmbuild.audit.checks import Check, VerifyReport
     from hrmbuild.pipelines.build import BuildReport
     from hrmbuild.pipelines.freeze import FreezeReport
     from hrmbuild.pipelines.package import PackageReport
@@ -74,12 +74,20 @@ def package_lines(report: PackageReport) -> list[str]:
 
 def verify_lines(report: VerifyReport) -> list[str]:
     """One line a check, then the verdict."""
-    lines = [f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.detail}" for check in report.checks]
+    lines = [f"{_mark(check)}  {check.name}: {check.detail}" for check in report.checks]
     n_failed = sum(not check.ok for check in report.checks)
     verdict = "verify: ok" if report.ok else f"verify: {n_failed} of {len(report.checks)} checks failed"
-    answers = {True: "yes", False: "no", None: "not asked (--trust asks)"}
+    n_aside = len(report.not_looked_at)
+    aside = f"; {n_aside} thing{'s were' if n_aside > 1 else ' was'} not looked at (--)" if n_aside else ""
+    asked = any(check.about_who for check in report.checks)
+    answers = {True: "yes", False: "no", None: "not to be told" if asked else "not asked (--trust asks)"}
     lines += ["", f"intact        {answers[report.intact]}", f"authentic     {answers[report.authentic]}"]
-    return [*lines, verdict]
+    return [*lines, verdict + aside]
+
+
+def _mark(check: Check) -> str:
+    """Nothing is called ok that was not looked at."""
+    return "--  " if not check.looked_at else "ok  " if check.ok else "FAIL"
 
 
 _STAGE_LINES: dict[str, Callable[[Any], list[str]]] = {

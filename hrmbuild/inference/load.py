@@ -7,7 +7,6 @@ answers are defined for that.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from hrmbuild.config.model import ModelConfig
 from hrmbuild.errors import InputError
+from hrmbuild.fingerprint import strict_json
 from hrmbuild.inference.stored_weights import StoredWeights
 from hrmbuild.inference.transformers_config import model_config
 from hrmbuild.inference.weight_files import read_weights
@@ -149,7 +149,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
         InputError: it is missing, no JSON, or no object.
     """
     try:
-        value = json.loads(path.read_bytes())
+        value = strict_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     if not isinstance(value, dict):

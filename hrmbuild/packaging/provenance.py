@@ -14,7 +14,7 @@ from typing import Any, cast
 from pydantic import Field
 
 from hrmbuild import __version__
-from hrmbuild.audit.checks import Check, named
+from hrmbuild.audit.checks import Check, named, not_looked_at
 from hrmbuild.audit.keys import PrivateKey
 from hrmbuild.audit.signing import Envelope, parse_canonical, read_signed, signed_bytes, statement
 from hrmbuild.audit.trust import Trust
@@ -102,8 +102,9 @@ def provenance_file(
 def provenance_checks(folder: Path, manifest: PackageManifest, *, trust: Trust | None) -> Iterator[Check]:
     """Whether the statement is about this package; and, with a trust file, whether it counts. Packages of the first
     release hold none."""
-    name = next((one for one in (SIGNED_PROVENANCE_NAME, PROVENANCE_NAME) if one in manifest.files), None)
+    name = _name_in(manifest)
     if name is None:
+        yield not_looked_at("provenance", "it states none: packages of the first release do not")
         return
     try:
         value, envelope = _read(folder / name)
@@ -118,6 +119,19 @@ def provenance_checks(folder: Path, manifest: PackageManifest, *, trust: Trust |
         verdict = trust.judge(envelope, role="packager", signed_at=stated)
         detail = verdict.detail.removeprefix("signed by ")
         yield Check("provenance signed by", verdict.ok, detail, about_who=True)
+
+
+def _name_in(manifest: PackageManifest) -> str | None:
+    return next((one for one in (SIGNED_PROVENANCE_NAME, PROVENANCE_NAME) if one in manifest.files), None)
+
+
+def stated_materials(folder: Path, manifest: PackageManifest) -> dict[str, str]:
+    """Name -> SHA-256 of what a package says that went in; empty where it says nothing that can be read."""
+    name = _name_in(manifest)
+    try:
+        return _dependencies(_read(folder / name)[0]) if name is not None else {}
+    except InputError:
+        return {}  # Said by its own check.
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Envelope | None]:

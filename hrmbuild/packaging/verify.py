@@ -52,7 +52,7 @@ def read_package_manifest(folder: Path) -> PackageManifest:
     path = folder / MANIFEST_NAME
     try:
         data = path.read_bytes()
-        manifest = PackageManifest.model_validate_json(data)
+        manifest = PackageManifest.model_validate_json(data, strict=True)
     except (OSError, ValidationError) as error:
         told = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise _altered(path, f"this is no package manifest: {told}") from error

@@ -6,7 +6,6 @@ weights are loaded: moments are twice the model, and nobody packages them. It mu
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError, UsageError
-from hrmbuild.fingerprint import hash_file
+from hrmbuild.fingerprint import hash_file, strict_json
 from hrmbuild.inference.load import EMA_KIND
 from hrmbuild.inference.stored_weights import StoredShards
 from hrmbuild.model.digest import weights_sha256
@@ -99,13 +98,16 @@ def read_finished_run(folder: Path) -> FinishedRun:
         )  # fmt: skip
     if run_digest(record.config) != record.config_sha256:
         raise _altered(files.run_json, "its config is not the one that its hash names")
-    return FinishedRun(folder, record, result, _checked_state(files.checkpoints / result.checkpoint, record))
+    state = _checked_state(files.checkpoints / result.checkpoint, record)
+    if {result.steps, state.step} != {record.config.steps}:
+        raise _altered(files.result_json, f"it tells of {result.steps} steps, its settings of {record.config.steps}")
+    return FinishedRun(folder, record, result, state)
 
 
 def _checked_state(checkpoint: Path, record: RunRecord) -> CheckpointState:
     path = checkpoint / STATE_NAME
     try:
-        state = CheckpointState.model_validate(json.loads(path.read_bytes()))
+        state = CheckpointState.model_validate(strict_json(path.read_bytes()))
     except (OSError, ValueError, ValidationError) as error:
         raise _altered(path, f"it cannot be read: {str(error).splitlines()[0]}") from error
     if not is_intact(state) or state.config_sha256 != record.config_sha256:

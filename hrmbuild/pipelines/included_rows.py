@@ -8,7 +8,6 @@ evidence packs, a few thousand at a time; only the ids of those left out are hel
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import Any
 
 from hrmbuild.audit.evidence import read_rows
 from hrmbuild.errors import InputError
-from hrmbuild.fingerprint import canonical_json
+from hrmbuild.fingerprint import canonical_json, strict_json
 from hrmbuild.pipelines.includes import Included
 from hrmbuild.records.counts import Count, total
 from hrmbuild.records.included import IncludedManifest, IncludedSource, LeftOutCode
@@ -175,7 +174,7 @@ def read_left_out(folder: Path) -> tuple[LeftOut, ...]:
     """
     path = folder / INCLUDED_LEFT_OUT_NAME
     try:
-        return tuple(LeftOut(**json.loads(line)) for line in path.read_bytes().splitlines())
+        return tuple(LeftOut(**strict_json(line)) for line in path.read_bytes().splitlines())
     except (OSError, ValueError, TypeError) as error:
         raise InputError(
             "evidence.unreadable",

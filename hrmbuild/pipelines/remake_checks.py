@@ -2,8 +2,9 @@
 
 Owns that comparison, for `verify --deep`. The sources go through readers, compilers, gates and the pass over the whole
 corpus once more, into a corpus of its own in a state folder outside of what is verified; then every row is compared.
-A kill loses the file that was being worked on: the next call goes on with the files that are left. When it is done the
-state folder is gone, so that the next verification makes everything again.
+A kill loses the file that was being worked on: where the caller named the state folder, the next call goes on with the
+files that are left. In the project's own folder it begins anew each time: what lies there may have been put there by
+whoever is checked. When it is done the state folder is gone, so that the next verification makes everything again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hrmbuild.audit.checks import Check, named
+from hrmbuild.audit.checks import Check, named, not_looked_at
 from hrmbuild.audit.decisions import DECISIONS_NAME
 from hrmbuild.audit.edits import EDITS_NAME
 from hrmbuild.audit.log import LOG_NAME
@@ -42,16 +43,20 @@ class Remake:
     project: Project
     """Under whose settings, from whose sources."""
     state: Path | None = None
-    """Where it stands until it is done; None: in the project's work folder."""
+    """Where it stands until it is done, and goes on from; None: in the project's work folder, from nothing."""
 
 
 def remake_checks(remake: Remake, folder: Path, manifest: Manifest, *, progress: Progress) -> Iterator[Check]:
     """Make everything again and compare."""
     project = remake.project
     if manifest.config_sha256 != freeze_settings_sha256(project):
-        yield Check(MADE_AGAIN, True, f"not done: {project.config_path.name} is not the one that this was frozen under")
+        yield not_looked_at(
+            MADE_AGAIN, f"not done: {project.config_path.name} is not the one that this was frozen under"
+        )
         return
     chosen = remake.state or project.work / STATE_NAME / manifest.content_root[:12]
+    if remake.state is None:
+        shutil.rmtree(chosen, ignore_errors=True)
     scratch = replace(project, work=chosen)
     try:
         _prepare(project, chosen)
@@ -83,7 +88,7 @@ def _rate(scratch: Project, made_now: Collection[str], seconds: float) -> str:
         made = {one.source.path: one.n_made for one in corpus.sources()}
     n_now = sum(n for path, n in made.items() if path in made_now)
     before = sum(made.values()) - n_now
-    earlier = f", {before:,} by an earlier call" if before else ""
+    earlier = f", {before:,} by an earlier call, whose folder answers for them" if before else ""
     return f"{n_now:,} pairs in {duration(seconds)}, {n_now / seconds:,.0f}/s{earlier}"
 
 

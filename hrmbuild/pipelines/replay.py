@@ -28,7 +28,7 @@ from hrmbuild.fingerprint import draw_one
 from hrmbuild.model import build_model
 from hrmbuild.pipelines.frozen_corpus import frozen_folder
 from hrmbuild.pipelines.progress import Progress, SilentProgress
-from hrmbuild.pipelines.train_corpus import FrozenCorpus, frozen_corpus, token_data
+from hrmbuild.pipelines.train_corpus import FrozenCorpus, encoded_again, frozen_corpus
 from hrmbuild.pipelines.train_mix import run_repeats
 from hrmbuild.records.run import Machine, RunConfig, RunRecord, run_digest
 from hrmbuild.tokens.files import TokenData
@@ -123,8 +123,9 @@ def replay(
     end = min(start + steps, len(lines))
     folder = frozen_folder(project, record.manifest_sha256)
     frozen = frozen_corpus(project, manifest=folder, corpus=None, progress=shown)
-    data = token_data(project, frozen, progress=shown)
     with _scratch(project, files, record, lines, start=start) as again:
+        # Not from the token files at hand: a run on altered ones would come to the same once more.
+        data = encoded_again(again.path.parent / "tokens", frozen, progress=shown)
         machine = _train_again(again, record, frozen, data, end=end, progress=shown)
         return _report(files, again, record, machine, nonce=nonce, start=start, end=end)
 

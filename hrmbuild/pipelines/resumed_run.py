@@ -12,6 +12,7 @@ from pathlib import Path
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError, UsageError
 from hrmbuild.records.run import RunRecord
+from hrmbuild.records.token_files import TokenFiles, token_files_sha256
 from hrmbuild.training.run_folder import RunFolder
 
 
@@ -32,6 +33,22 @@ def refuse_missing(project: Project, out: Path) -> None:
         fix=(f"did you mean --out {beside[nearest[0]]}? " if nearest else "")
         + "To begin a run there, leave --resume out (or make the folder first)",
     )
+
+
+def refuse_other_tokens(recorded: RunRecord, files: TokenFiles, *, where: str) -> None:
+    """Refuse to go on with token files that are not those that the run began with.
+
+    Raises:
+        InputError: `train.other_tokens`.
+    """
+    if recorded.token_files_sha256 not in (None, token_files_sha256(files)):
+        raise InputError(
+            "train.other_tokens",
+            "the token files are not those that this run began with",
+            where=where,
+            why="their hashes fit one another, but what the manifest encodes to was read before: they were altered",
+            fix="delete token-files/ (train writes it again from the manifest), then go on",
+        )
 
 
 def recorded_bins(project: Project, *, batch_tokens: int) -> list[int]:

@@ -7,11 +7,11 @@ words at its place, after the masks that the row records, are the words of the r
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from hrmbuild.audit.checks import Check, named
+from hrmbuild.audit.checks import Check, named, not_looked_at
 from hrmbuild.audit.pack_checks import file_problem
 from hrmbuild.audit.pack_rows import PackContents
 from hrmbuild.errors import InputError
@@ -37,26 +37,42 @@ class _Quote(NamedTuple):
     inputs: dict[str, str]
 
 
-def check_sources(manifest: Manifest, pack: PackContents, folder: Path, *, progress: Progress) -> Iterator[Check]:
-    """Bytes of every source, then every quote in those that are as they were."""
+def check_sources(
+    manifest: Manifest, pack: PackContents, folder: Path, *, gone: Collection[str] = (), progress: Progress
+) -> Iterator[Check]:
+    """Bytes of every source, then every quote in those that are as they were.
+
+    Args:
+        gone: SHA-256 of the sources that may be gone or replaced: withdrawn, or erased.
+    """
     progress.stage("sources", total=len(manifest.sources), unit="files")
     wrong: dict[str, list[str]] = {}
     intact: dict[str, list[Source]] = {}
+    excused: list[Source] = []
     for entry in manifest.sources:
         problem = file_problem(folder / entry.source.path, entry.source.sha256)
         if problem is None:
             intact.setdefault(entry.source.sha256, []).append(entry.source)
+        elif entry.source.sha256 in gone:
+            excused.append(entry.source)
         else:
             wrong.setdefault(problem.partition(":")[0], []).append(entry.source.path)
         progress.advance()
     told = [f"{word}: {named(wrong[word], limit=20)}" for word in sorted(wrong, reverse=True)]
-    yield Check("sources", not told, "; ".join(told) or f"{len(manifest.sources)} files are the bytes that were frozen")
-    yield _quotes_check(pack, intact, folder)
+    n_there = len(manifest.sources) - len(excused)
+    yield Check("sources", not told, "; ".join(told) or f"{n_there} files are the bytes that were frozen")
+    if excused:
+        paths = named([one.path for one in excused])
+        yield not_looked_at("withdrawn sources", f"not there as they were frozen: {paths}; nor what was quoted of them")
+    yield _quotes_check(pack, intact, folder, excused={one.sha256 for one in excused})
 
 
-def _quotes_check(pack: PackContents, intact: dict[str, list[Source]], folder: Path) -> Check:
+def _quotes_check(
+    pack: PackContents, intact: dict[str, list[Source]], folder: Path, *, excused: Collection[str]
+) -> Check:
     rendered = {sha256 for sha256, copies in intact.items() if any(one.format == _RENDERED for one in copies)}
-    quotes = {sha256: found for sha256, found in _quotes(pack).items() if sha256 not in rendered}
+    left_out = {*rendered, *(one for one in excused if one not in intact)}
+    quotes = {sha256: found for sha256, found in _quotes(pack).items() if sha256 not in left_out}
     problems: list[str] = []
     n_looked_up = n_out_of_reach = 0
     for sha256 in sorted(quotes):

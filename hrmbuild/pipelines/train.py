@@ -28,7 +28,7 @@ from hrmbuild.pipelines.launch import group_of_this_process
 from hrmbuild.pipelines.ledger import Ledger
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.rank_processes import as_rank
-from hrmbuild.pipelines.resumed_run import recorded_bins, refuse_missing
+from hrmbuild.pipelines.resumed_run import recorded_bins, refuse_missing, refuse_other_tokens
 from hrmbuild.pipelines.train_announce import announce, announce_resumption
 from hrmbuild.pipelines.train_corpus import FrozenCorpus, frozen_corpus, token_data
 from hrmbuild.pipelines.train_init import InitialWeights, initial_weights
@@ -44,6 +44,7 @@ from hrmbuild.pipelines.train_settings import (
 from hrmbuild.pipelines.train_sufficiency import accepted_reason, check_reason
 from hrmbuild.pipelines.train_watch import watching_of
 from hrmbuild.records.run import Machine, RunConfig, RunRecord, RunResult, run_digest
+from hrmbuild.records.token_files import token_files_sha256
 from hrmbuild.tokens.files import TokenData
 from hrmbuild.tokens.plan import StepShape
 from hrmbuild.training.agreement import main_first, on_main, watching_others
@@ -228,6 +229,7 @@ def _in_folder(
         raise _run_exists(folder, finished=folder.result() is not None)
     if recorded is not None:
         check_resumable(recorded.config, config, where=str(folder.path))
+        refuse_other_tokens(recorded, prepared.data.files, where=str(folder.path))
         finished = folder.result()
         if finished is not None:
             progress.message(f"{folder.path.name} is finished already: {finished.steps:,} steps")
@@ -369,6 +371,7 @@ def _record(prepared: _Prepared, config: RunConfig, machine: Machine, model: Lan
         train_pairs=prepared.epoch.n_pairs,
         epoch_tokens=prepared.epoch.n_tokens,
         too_long=prepared.epoch.too_long,
+        token_files_sha256=token_files_sha256(prepared.data.files),
         accepted_insufficient=prepared.accepted,
     )
 

@@ -13,7 +13,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from hrmbuild.audit.evidence import TOKENIZER_NAME, read_rows
+from hrmbuild.audit.evidence import TOKENIZER_NAME, read_ids, read_rows
 from hrmbuild.audit.manifest import load_manifest_bytes, manifest_folder, read_manifest
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError
@@ -27,7 +27,7 @@ from hrmbuild.pipelines.manifests import current_manifest
 from hrmbuild.pipelines.pack_intact import check_evidence
 from hrmbuild.pipelines.progress import Progress
 from hrmbuild.pipelines.withdrawn_material import refuse_withdrawn
-from hrmbuild.records.manifest import Manifest
+from hrmbuild.records.manifest import IncludedManifest, Manifest
 from hrmbuild.records.pair import SPLITS, Split
 from hrmbuild.records.token_files import TokenFiles
 from hrmbuild.tokens.files import TokenData, TokenRow, folder_name, open_token_files, write_token_files
@@ -98,6 +98,22 @@ def token_data(project: Project, frozen: FrozenCorpus, *, progress: Progress) ->
             progress.message(f"{error.where}: {error.what}; the token files are written again from the manifest")
     encode_into(folder, frozen, progress=progress)
     return open_token_files(folder, content_root=root, tokenizer_sha256=digest)
+
+
+def encoded_again(folder: Path, frozen: FrozenCorpus, *, progress: Progress) -> TokenData:
+    """The corpus encoded into a scratch folder, whatever token files are at hand: for those who trust none."""
+    made = encode_into(folder, frozen, progress=progress)
+    return open_token_files(folder, content_root=made.content_root, tokenizer_sha256=made.tokenizer_sha256)
+
+
+def train_ids(frozen: FrozenCorpus) -> Iterator[str]:
+    """Ids of the rows that are trained on, ordered; the includes must be at hand."""
+    others = (_included_ids(frozen, one) for one in frozen.manifest.includes or ())
+    return merge(read_ids(frozen.folder, "train"), *others)
+
+
+def _included_ids(frozen: FrozenCorpus, one: IncludedManifest) -> Iterator[str]:
+    return (row["id"] for row in included_rows(frozen.folder, one, frozen.included[one.content_root]))
 
 
 def encode_into(folder: Path, frozen: FrozenCorpus, *, progress: Progress) -> TokenFiles:

@@ -145,18 +145,19 @@ def plan_epoch(frozen: FrozenCorpus, data: TokenData, settings: TrainConfig, *, 
     """
     preset, train = PRESETS[settings.preset], data.splits["train"]
     slots = trained_slots(train, preset.context_tokens)
-    too_long = _too_long(frozen, data, slots)
-    _check_too_long(too_long, n_pairs=train.n_pairs, preset=preset)
+    over = too_long(frozen, data, slots)
+    _check_too_long(over, n_pairs=train.n_pairs, preset=preset)
     by_source = source_repeats(frozen.manifest)
     mix = resolve_mix(settings.mix, source_stock(frozen.manifest, data, slots)) if settings.mix else None
     repeats = run_repeats(frozen.manifest, data, slots, mix=mix, seed=settings.seed)
     first = repeats_in(repeats, 0)
     plan = _first_epoch(frozen, slots, first, seed=settings.seed, shape=shape)
     n_tokens = int((slots if first is None else slots * first).sum())
-    return Epoch(repeats, by_source, int((slots > 0).sum()), n_tokens, plan.n_steps, too_long, shape, mix)
+    return Epoch(repeats, by_source, int((slots > 0).sum()), n_tokens, plan.n_steps, over, shape, mix)
 
 
-def _too_long(frozen: FrozenCorpus, data: TokenData, slots: Int64s) -> dict[str, int]:
+def too_long(frozen: FrozenCorpus, data: TokenData, slots: Int64s) -> dict[str, int]:
+    """Train pairs over the context by source path, most first."""
     counts = np.bincount(data.splits["train"].source_numbers[slots == 0], minlength=len(data.files.sources))
     paths = {source.sha256: source.path for source in frozen.manifest.trained_sources}
     found = {paths[sha]: int(n) for sha, n in zip(data.files.sources, counts, strict=True) if n}

@@ -1,7 +1,7 @@
 """`hrmbuild verify`: recognises a manifest, a run or a package, checks it, and follows the chain back as far as it can.
 
 Owns recognition and the joining of parts: package -> run -> manifest -> corpus and sources. The checks of each part
-are its own. What is not at hand is said to be not at hand; it fails nothing.
+are its own. What is not at hand is said to be not looked at; it fails nothing and is never called ok.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hrmbuild.audit.checks import Check, VerifyReport
+from hrmbuild.audit.checks import Check, VerifyReport, named, not_looked_at
 from hrmbuild.audit.log import LOG_NAME, read_log
 from hrmbuild.audit.manifest import SIGNATURE_NAME
 from hrmbuild.audit.manifest_signature import log_check
@@ -19,6 +19,7 @@ from hrmbuild.audit.trust import TRUST_NAME, Trust, read_trust
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import HrmbuildError, InputError
 from hrmbuild.fingerprint import hash_file
+from hrmbuild.packaging.provenance import stated_materials
 from hrmbuild.packaging.signature import read_signature
 from hrmbuild.packaging.verify import read_package_manifest, verify_package
 from hrmbuild.pairs.prompt import OPEN_BOOK
@@ -33,6 +34,7 @@ from hrmbuild.pipelines.verify_manifest import verify_manifest
 from hrmbuild.pipelines.verify_run import verify_run_folder
 from hrmbuild.pipelines.withdrawn_material import withdrawn_check
 from hrmbuild.records.package import PackageManifest
+from hrmbuild.records.run import RunRecord
 from hrmbuild.training.run_folder import RunFolder
 
 _MARKS = {
@@ -62,7 +64,7 @@ def verify(
         sources: the folder that source paths start at; absent: the project's.
         deep: also train the manifest's tokenizer again on the train split, count every row's tokens again, and make
             every pair again from its source, through every query, rule and gate. A folder: where those pairs stand
-            until it is done (absent: in the project's work folder).
+            until it is done, and where an earlier call is gone on with; only who verifies may write there.
         trust: a trust file: who signed is asked too. Absent: the project's `trust.yaml`, where there is one. No key is
             ever taken from what is verified.
 
@@ -79,7 +81,9 @@ def verify(
                                  log=chain.log_of(folder), project=project, progress=progress)  # fmt: skip
         return replace(report, path=str(path))
     if kind == "run":
-        return VerifyReport("run", str(path), (*verify_run_folder(folder), *chain.of_run(folder)))
+        who = [] if judge is None else [not_looked_at("signed by", "a run carries no signature: its package does")]
+        who = [replace(check, about_who=True) for check in who]
+        return VerifyReport("run", str(path), (*verify_run_folder(folder), *who, *chain.of_run(folder)))
     return VerifyReport("package", str(path), (*verify_package(folder, trust=judge), *chain.of_package(folder)))
 
 
@@ -132,8 +136,10 @@ class _Chain:
         except InputError:
             return  # Said already, by the package's own first check.
         if self._project is not None:
-            yield self._run_of(self._project, manifest)
+            yield from self._run_of(self._project, folder, manifest)
             yield _prompt_check(self._project, manifest)
+        else:
+            yield not_looked_at("run", "no project is at hand: that these weights came of these batches")
         yield from self._log_checks(folder, manifest)
         yield from self.of_corpus(manifest.corpus_manifest_sha256)
 
@@ -147,14 +153,13 @@ class _Chain:
         path = self.log_of(folder)
         log = read_log(path) if path is not None and path.exists() else None
         if log is None or not log.knows("freeze", manifest.corpus_manifest_sha256):
+            yield not_looked_at("log", "no log at hand knows the corpus of this package, so none was asked for it")
             return
         try:
             head = read_signature(folder).stated.get("log_head")
         except InputError:
             head = None
-        check = log_check(log, event="package", sha256=hash_file(folder / "manifest.json"), stated_head=head)
-        if check is not None:
-            yield check
+        yield log_check(log, event="package", sha256=hash_file(folder / "manifest.json"), stated_head=head)
 
     def of_run(self, folder: Path) -> Iterator[Check]:
         """The manifest and what is behind it."""
@@ -164,31 +169,40 @@ class _Chain:
             return
         if record is None:
             return
-        found = find_frozen(self._project, record.manifest_sha256) if self._project is not None else None
-        if self._project is not None and found is not None:
-            yield from check_batches(
-                RunFolder(folder), record.config, manifest=found, project=self._project, deep=bool(self.deep),
-                progress=self._progress,
-            )  # fmt: skip
+        yield from self._batches_of(folder, record)
         yield from self.of_corpus(record.manifest_sha256)
+
+    def _batches_of(self, folder: Path, record: RunRecord) -> Iterator[Check]:
+        found = find_frozen(self._project, record.manifest_sha256) if self._project is not None else None
+        if self._project is None or found is None:
+            yield not_looked_at("batches", "its manifest is not at hand: what the steps were shown was not compared")
+            return
+        yield from check_batches(
+            RunFolder(folder), record, manifest=found, project=self._project, deep=bool(self.deep),
+            progress=self._progress,
+        )  # fmt: skip
 
     def of_corpus(self, manifest_sha256: str) -> Iterator[Check]:
         """Every check of the manifest with this hash, under `corpus:`."""
         yield from withdrawn_check(self._project, manifest_sha256)
         found = find_frozen(self._project, manifest_sha256) if self._project is not None else None
         if found is None:
-            yield Check("chain", True, f"manifest {manifest_sha256[:12]}… is not at hand: not followed to the sources")
+            told = f"manifest {manifest_sha256[:12]}… is not at hand: not followed to the sources"
+            yield not_looked_at("chain", told)
             return
         yield Check("chain", True, f"to {found.name}" + (" and the sources" if self.sources else ""))
         try:
-            trust = self._trust if (found / SIGNATURE_NAME).is_file() else None
-            report = verify_manifest(found, corpus=self._matching_corpus(found), sources=self.sources, trust=trust,
-                                     deep=self.deep, log=self.log_of(found), project=self._project,
+            report = verify_manifest(found, corpus=self._matching_corpus(found), sources=self.sources,
+                                     trust=self._trust, deep=self.deep, log=self.log_of(found), project=self._project,
                                      progress=self._progress)  # fmt: skip
         except HrmbuildError as error:
             yield Check("corpus", False, f"{error.what} ({error.where})" if error.where else error.what)
             return
-        yield from (replace(check, name=f"corpus: {check.name}") for check in report.checks)
+        unsigned = not (found / SIGNATURE_NAME).is_file()
+        for check in report.checks:
+            if check.name == "signed by" and unsigned:
+                check = not_looked_at(check.name, "nobody signed this freeze")
+            yield replace(check, name=f"corpus: {check.name}")
 
     def _matching_corpus(self, folder: Path) -> Path | None:
         """The corpus only where this manifest is the current one: later ingests change nothing for older ones."""
@@ -196,32 +210,53 @@ class _Chain:
             return None
         return self.corpus
 
-    def _run_of(self, project: Project, manifest: PackageManifest) -> Check:
-        """Runs of equal settings may differ (other threads, one of them unfinished): one has the packaged weights."""
+    def _run_of(self, project: Project, package: Path, manifest: PackageManifest) -> Iterator[Check]:
+        """Runs of equal settings may differ (other threads, one of them unfinished): one has the packaged weights, and
+        all that can be said of it is said here too."""
         folders = [path.parent for path in sorted(project.runs_folder.glob("*/run.json"))]
-        checks = [_weights_check(one, manifest) for one in folders if _record_at(one) == manifest.run_config_sha256]
-        if not checks:
-            return Check("run", True, f"run {manifest.run_config_sha256[:12]}… is not at hand")
-        good = next((check for check in checks if check.ok), None)
-        return good or Check("run", False, "; ".join(check.detail for check in checks))
+        same = [(one, record) for one in folders if (record := _record_at(one)) is not None
+                and record.config_sha256 == manifest.run_config_sha256]  # fmt: skip
+        if not same:
+            told = f"run {manifest.run_config_sha256[:12]}… is not at hand: that these weights came of its batches"
+            yield not_looked_at("run", told)
+            return
+        checks = [(_packaged_run_check(*one, package, manifest), *one) for one in same]
+        good = next(((folder, record) for check, folder, record in checks if check.ok), None)
+        if good is None:
+            yield Check("run", False, "; ".join(check.detail for check, _, _ in checks))
+            return
+        yield from (check for check, folder, _ in checks if folder == good[0])
+        for check in (*verify_run_folder(good[0]), *self._batches_of(*good)):
+            yield replace(check, name=f"run: {check.name}")
 
 
-def _record_at(folder: Path) -> str | None:
+def _record_at(folder: Path) -> RunRecord | None:
     try:
-        record = RunFolder(folder).record()
+        return RunFolder(folder).record()
     except InputError:
         return None
-    return record.config_sha256 if record is not None else None
 
 
-def _weights_check(folder: Path, manifest: PackageManifest) -> Check:
+def _packaged_run_check(folder: Path, record: RunRecord, package: Path, manifest: PackageManifest) -> Check:
+    """Whether a package states of a run what the run says of itself."""
     try:
-        trained = read_finished_run(folder).result.ema_sha256
+        result = read_finished_run(folder).result
     except HrmbuildError as error:
         return Check("run", False, f"{folder.name}: {error.what}")
-    same = trained == manifest.trained_weights_sha256
-    told = "the packaged weights are its averaged weights" if same else "its averaged weights are others"
-    return Check("run", same, f"{folder.name}: {told}")
+    metrics = stated_materials(package, manifest).get("run_metrics", result.metrics_sha256)
+    wrong = [
+        told
+        for told, same in (
+            ("its averaged weights are others", result.ema_sha256 == manifest.trained_weights_sha256),
+            ("its metrics were altered since, or are another run's", result.metrics_sha256 == metrics),
+            ("it names another manifest", record.manifest_sha256 == manifest.corpus_manifest_sha256),
+            ("it has another lineage", record.lineage == manifest.lineage),
+            ("it has another number of steps", result.steps == manifest.step),
+        )
+        if not same
+    ]
+    told = named(wrong) or "the packaged weights are its averaged weights, its metrics those that were packaged"
+    return Check("run", not wrong, f"{folder.name}: {told}")
 
 
 def _prompt_check(project: Project, manifest: PackageManifest) -> Check:

@@ -1,8 +1,8 @@
 """Is a manifest what it says? Everything that the folder, the corpus and the sources let anyone recompute.
 
 Owns the list of checks and joining manifest, evidence pack, corpus and sources. Every check stands on its own line and
-none is left out because another failed: one bad thing never hides another. What is not at hand (corpus, sources) is not
-checked, and then has no line.
+none is left out because another failed: one bad thing never hides another. What is not at hand or was not asked for
+(corpus, sources, log, `--deep`) has a line that says so, and is never called ok.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from hrmbuild.audit.checks import Check, VerifyReport, named
-from hrmbuild.audit.decisions import DECISIONS_NAME, decision_checks, read
-from hrmbuild.audit.erased import ERASED_NAME
+from hrmbuild.audit.checks import Check, VerifyReport, named, not_looked_at
+from hrmbuild.audit.decisions import DECISIONS_NAME, Recorded, decision_checks, read
+from hrmbuild.audit.erased import ERASED_NAME, read_erased
 from hrmbuild.audit.log import Log, read_log
 from hrmbuild.audit.manifest import (
     DIGEST_NAME,
     MANIFEST_NAME,
+    SIGNATURE_NAME,
     canonical_problem,
     digest_problem,
     load_manifest_bytes,
@@ -37,11 +38,13 @@ from hrmbuild.pipelines.decision_checks import manifest_decisions_checks
 from hrmbuild.pipelines.include_checks import include_checks
 from hrmbuild.pipelines.includes import included_folders, looked_for
 from hrmbuild.pipelines.progress import Progress, SilentProgress
-from hrmbuild.pipelines.remake_checks import Remake, remake_checks
+from hrmbuild.pipelines.remake_checks import MADE_AGAIN, Remake, remake_checks
 from hrmbuild.pipelines.source_checks import check_sources
 from hrmbuild.pipelines.token_checks import check_tokenizer
 from hrmbuild.records.manifest import Manifest
 from hrmbuild.tokens.encode_stream import available_cores
+
+_NOT_DEEP = "not asked (--deep): that the tokenizer, the counts and answers which are no quotes come from the sources"
 
 
 def verify_manifest(  # noqa: PLR0913 - one argument for each thing that may be at hand
@@ -90,15 +93,17 @@ def verify_manifest(  # noqa: PLR0913 - one argument for each thing that may be 
                              deep=bool(deep), verify=_checks_of)  # fmt: skip
     checks += manifest_signature_checks(folder, manifest, data, trust=trust)
     checks += _log_checks(folder, data, log, trust=trust)
-    gone = _withdrawn(log)
+    counted = _counted(log, trust)
+    checks += _erasure_checks(folder, log, _erased(counted), trust=trust)
+    gone = _withdrawn(counted) | _erased(counted)
     lost = [one.source.path for one in manifest.sources if one.status == "read" and one.source.sha256 in gone]
     if lost:
         checks.append(Check("withdrawn material", True, f"{SAID}: {named(lost)}"))
-        corpus, rest = None, tuple(one for one in manifest.sources if one.source.path not in lost)
-        manifest = manifest.model_copy(update={"sources": rest})
-    checks += _outside(folder, manifest, pack, corpus=corpus, sources=sources, erased=_erased(log), progress=shown)
+    checks += _outside(folder, manifest, pack, corpus=corpus, sources=sources, gone=gone, progress=shown)
     if isinstance(deep, Remake):
         checks += remake_checks(deep, folder, manifest, progress=shown)
+    else:
+        checks.append(not_looked_at(MADE_AGAIN, _NOT_DEEP if not deep else "no project is at hand to make pairs again"))
     return VerifyReport("manifest", str(folder), tuple(checks))
 
 
@@ -107,16 +112,40 @@ def _checks_of(folder: Path) -> tuple[Check, ...]:
     return verify_manifest(folder).checks
 
 
-def _erased(log: Path | None) -> set[str]:
-    """SHA-256 of the sources whose erasure the project's decisions tell: such a file is rightly gone."""
+def _counted(log: Path | None, trust: Trust | None) -> tuple[Recorded, ...]:
+    """The project's decisions; where somebody asks who signed, only those of people who may decide: what nobody
+    signed excuses nothing that is missing."""
     recorded = read(log.parent / DECISIONS_NAME).recorded if log is not None else ()
+    return recorded if trust is None else tuple(one for one in recorded if one.judge(trust).ok)
+
+
+def _erased(recorded: tuple[Recorded, ...]) -> set[str]:
+    """SHA-256 of the sources whose erasure was decided: such a file is rightly gone."""
     return {one.decision.subject.sha256 for one in recorded if one.decision.action == "erase"}
 
 
-def _withdrawn(log: Path | None) -> set[str]:
-    """SHA-256 of the sources that the project's decisions withdraw."""
-    recorded = read(log.parent / DECISIONS_NAME).recorded if log is not None else ()
+def _withdrawn(recorded: tuple[Recorded, ...]) -> set[str]:
+    """SHA-256 of the sources that are withdrawn."""
     return {one for one, (code, _) in decided(recorded, {}).kept_out.items() if code == WITHDRAWN}
+
+
+def _erasure_checks(folder: Path, log: Path | None, decided_so: set[str], *, trust: Trust | None) -> Iterator[Check]:
+    """No signature of the manifest covers what an erasure rewrote: the log and signed decisions have to."""
+    if not (folder / ERASED_NAME).exists():
+        return
+    found = read_log(log) if log is not None else None
+    if found is not None:
+        told = found.knows("erase_pack", sha256_hex((folder / ERASED_NAME).read_bytes()))
+        yield Check(ERASED_NAME, told, "the log tells of it" if told else "the log tells of no such erasure")
+    if found is None and trust is None:
+        yield not_looked_at(ERASED_NAME, "whether anybody decided this erasure stands in a log that is not at hand")
+    after = read_erased(folder)
+    if trust is not None and after is not None:
+        lacking = [one[:12] for one in after.sources if one not in decided_so] or ([] if after.sources else ["nothing"])
+        where = ": verify it in its project, beside its log and decisions" if log is None else ""
+        why = f"nobody who may decide signed the erasure of {named(lacking)}{where}"
+        told_by = "an approver decided the erasure of each source"
+        yield Check("erased by", not lacking, why if lacking else told_by, about_who=True)
 
 
 def _bytes_check(data: bytes) -> Check:
@@ -131,6 +160,7 @@ def _digest_check(folder: Path, data: bytes) -> Check:
 
 def _log_checks(folder: Path, data: bytes, path: Path | None, *, trust: Trust | None) -> Iterator[Check]:
     if path is None:
+        yield not_looked_at("log", "not at hand: whether a log knows this freeze, and what was decided about it")
         return
     try:
         envelope = read_manifest_signature(folder)
@@ -140,12 +170,13 @@ def _log_checks(folder: Path, data: bytes, path: Path | None, *, trust: Trust | 
     log = read_log(path) if path.exists() else None
     yield from decision_checks(read(path.parent / DECISIONS_NAME), log or Log((), ()), trust=trust)
     yield from _manifest_decisions(folder, data, log or Log((), ()), path.parent)
-    if log is not None and (folder / ERASED_NAME).exists():
-        told = log.knows("erase_pack", sha256_hex((folder / ERASED_NAME).read_bytes()))
-        yield Check(ERASED_NAME, told, "the log tells of it" if told else "the log tells of no such erasure")
-    check = log_check(log, event="freeze", sha256=sha256_hex(data), stated_head=head)
-    if check is not None:
-        yield check
+    if envelope is None and log is not None and _was_signed(log, sha256_hex(data)):
+        yield Check(SIGNATURE_NAME, False, "missing: the log tells that this freeze was signed")
+    yield log_check(log, event="freeze", sha256=sha256_hex(data), stated_head=head)
+
+
+def _was_signed(log: Log, sha256: str) -> bool:
+    return any((one.event, one.sha256) == ("freeze", sha256) and "signed_by" in one.facts for one in log.entries)
 
 
 def _manifest_decisions(folder: Path, data: bytes, log: Log, work: Path) -> Iterator[Check]:
@@ -163,15 +194,18 @@ def _outside(
     *,
     corpus: Path | None,
     sources: Path | None,
-    erased: set[str],
+    gone: set[str],
     progress: Progress,
 ) -> Iterator[Check]:
-    if corpus is not None:
-        if pack.unreadable is None:
-            yield check_corpus(folder, manifest, corpus=corpus)
-        else:
-            yield Check("corpus", False, f"not compared: {pack.unreadable}")
+    if corpus is None:
+        yield not_looked_at("corpus", "not at hand, or another manifest is the current one: no row was compared")
+    elif gone & {one.source.sha256 for one in manifest.sources}:
+        yield not_looked_at("corpus", "withdrawn material and its copies leave it at the next ingest: no row compared")
+    elif pack.unreadable is None:
+        yield check_corpus(folder, manifest, corpus=corpus)
+    else:
+        yield Check("corpus", False, f"not compared: {pack.unreadable}")
     if sources is not None:
-        rest = tuple(one for one in manifest.sources if one.source.sha256 not in erased)
-        manifest = manifest.model_copy(update={"sources": rest})
-        yield from check_sources(manifest, pack, sources, progress=progress)
+        yield from check_sources(manifest, pack, sources, gone=gone, progress=progress)
+    else:
+        yield not_looked_at("sources", "not at hand (--sources): neither their bytes nor what was quoted of them")

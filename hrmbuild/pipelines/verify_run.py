@@ -6,21 +6,20 @@ goes; that it is not finished is said.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 from safetensors import SafetensorError
 
-from hrmbuild.audit.checks import Check, named
+from hrmbuild.audit.checks import Check, named, not_looked_at
 from hrmbuild.errors import HrmbuildError, InputError
-from hrmbuild.fingerprint import hash_file
-from hrmbuild.inference.load import EMA_KIND, read_ema
+from hrmbuild.fingerprint import hash_file, strict_json
+from hrmbuild.inference.load import EMA_KIND
 from hrmbuild.model.digest import weights_sha256
 from hrmbuild.records.checkpoint import CheckpointState, is_intact
 from hrmbuild.records.run import RunRecord, RunResult, run_digest
-from hrmbuild.shards import shard_names
+from hrmbuild.shards import ShardFiles, shard_names
 from hrmbuild.training.metrics import CHAIN_START, StepFacts, next_link, read_metrics
 from hrmbuild.training.run_folder import RunFolder
 from hrmbuild.training.step_folders import STATE_NAME, checkpoint_folders
@@ -28,6 +27,7 @@ from hrmbuild.training.step_folders import STATE_NAME, checkpoint_folders
 _KNOWN = {"run.json", "metrics.jsonl", "result.json", "lock", "checkpoints"}
 _FOR_PEOPLE = {"events.jsonl", "loss.svg", "report.html", "trackers"}
 """They enter no hash, so nothing can be said of them."""
+_WEIGHTS = "weights"
 
 
 def verify_run_folder(folder: Path) -> Iterator[Check]:
@@ -39,7 +39,7 @@ def verify_run_folder(folder: Path) -> Iterator[Check]:
     yield metrics
     for checkpoint in reversed(checkpoint_folders(files.checkpoints)):
         yield _checkpoint_check(checkpoint, record, chain)
-    yield _result_check(files, chain, last)
+    yield _result_check(files, record, chain, last)
     yield _no_other_check(folder)
 
 
@@ -80,10 +80,11 @@ def _metrics_check(files: RunFolder) -> tuple[list[str], StepFacts | None, Check
 def _checkpoint_check(folder: Path, record: RunRecord | None, chain: list[str]) -> Check:
     name = f"checkpoint {folder.name}"
     try:
-        state = CheckpointState.model_validate(json.loads((folder / STATE_NAME).read_bytes()))
+        state = CheckpointState.model_validate(strict_json((folder / STATE_NAME).read_bytes()))
     except (OSError, ValueError, ValidationError) as error:
         return Check(name, False, f"{STATE_NAME} cannot be read: {str(error).splitlines()[0]}")
-    wrong = [*_state_problems(state, record, chain), *_file_problems(folder, state)]
+    wrong = ["it is a symbolic link"] if folder.is_symlink() else []
+    wrong += [*_state_problems(state, record, chain), *_file_problems(folder, state)]
     return Check(name, not wrong, named(wrong) if wrong else f"{len(state.files)} files, step {state.step}")
 
 
@@ -92,6 +93,10 @@ def _state_problems(state: CheckpointState, record: RunRecord | None, chain: lis
         yield f"{STATE_NAME} was altered"
     if record is not None and state.config_sha256 != record.config_sha256:
         yield "it belongs to a run with other settings"
+    if record is not None and (state.content_root, state.tokenizer_sha256) != (
+        record.config.content_root, record.config.tokenizer_sha256
+    ):  # fmt: skip
+        yield "it names another corpus or tokenizer than the run"
     if state.step < len(chain) and chain[state.step] != state.metrics_sha256:
         yield "the metrics do not lead to it"
     if state.step >= len(chain):
@@ -108,26 +113,34 @@ def _file_problems(folder: Path, state: CheckpointState) -> Iterator[str]:
     for path in sorted(folder.iterdir()):
         if path.name not in state.files and path.name != STATE_NAME:
             yield f"{path.name} extra"
-    try:
-        if _all_there(folder, state) and weights_sha256(read_ema(folder)) != state.ema_sha256:
-            yield "the averaged weights are not those that were recorded"
-    except (HrmbuildError, SafetensorError) as error:
-        yield f"the averaged weights cannot be read: {str(error).splitlines()[0]}"
+    for kind, told, expected in (
+        (EMA_KIND, "the averaged weights", state.ema_sha256),
+        (_WEIGHTS, "the weights", state.weights_sha256),
+    ):
+        try:
+            if _all_there(folder, kind, state) and weights_sha256(ShardFiles(folder, kind)) != expected:
+                yield f"{told} are not those that were recorded"
+        except (HrmbuildError, SafetensorError) as error:
+            yield f"{told} cannot be read: {str(error).splitlines()[0]}"
 
 
-def _all_there(folder: Path, state: CheckpointState) -> bool:
-    """Whether every file of the averaged weights is there; one that is not has been told already."""
-    return all((folder / name).is_file() for name in shard_names(EMA_KIND, list(state.files)))
+def _all_there(folder: Path, kind: str, state: CheckpointState) -> bool:
+    """Whether every file of some weights is there; one that is not has been told already."""
+    return all((folder / name).is_file() for name in shard_names(kind, list(state.files)))
 
 
-def _result_check(files: RunFolder, chain: list[str], last: StepFacts | None) -> Check:
+def _result_check(files: RunFolder, record: RunRecord | None, chain: list[str], last: StepFacts | None) -> Check:
     try:
         result = files.result()
     except InputError as error:
         return Check("result.json", False, f"{error.what}: {error.why}")
     if result is None:
-        return Check("result.json", True, "not there: the run has not finished")
+        return not_looked_at("result.json", f"not there: the run has not finished ({len(chain) - 1} steps)")
     wrong = list(_result_problems(files, result, chain, last))
+    if record is not None and result.steps != record.config.steps:
+        wrong.append(f"it tells of {result.steps} steps, the settings of {record.config.steps}")
+    if files.metrics.is_file() and not files.metrics.read_bytes().endswith(b"\n"):
+        wrong.append("metrics.jsonl goes on after its last line")
     return Check("result.json", not wrong, named(wrong) if wrong else f"{result.steps} steps, loss {result.loss:.4f}")
 
 
@@ -141,7 +154,7 @@ def _result_problems(files: RunFolder, result: RunResult, chain: list[str], last
             yield "the dev score is not that of the last step"
     checkpoint = files.checkpoints / result.checkpoint
     try:
-        state = CheckpointState.model_validate(json.loads((checkpoint / STATE_NAME).read_bytes()))
+        state = CheckpointState.model_validate(strict_json((checkpoint / STATE_NAME).read_bytes()))
     except (OSError, ValueError, ValidationError):
         yield f"its checkpoint {result.checkpoint} cannot be read"
         return
@@ -156,4 +169,5 @@ def _no_other_check(folder: Path) -> Check:
     known = {path.name for path in checkpoint_folders(checkpoints)}
     if checkpoints.is_dir():
         extra += [f"checkpoints/{p.name}" for p in sorted(checkpoints.iterdir()) if p.name not in known]
-    return Check("no other file", not extra, f"extra: {named(extra)}" if extra else "nothing but what training writes")
+    told = f"nothing but what training writes; in no hash: {', '.join(sorted(_FOR_PEOPLE))}"
+    return Check("no other file", not extra, f"extra: {named(extra)}" if extra else told)

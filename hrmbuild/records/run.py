@@ -118,6 +118,9 @@ class RunRecord(Noun):
     """Slots that an epoch fills."""
     too_long: dict[str, int] = {}
     """Pairs over the context by source path; they are not trained on."""
+    token_files_sha256: Sha256 | None = None
+    """Of the `token-files.json` that the run read: `verify --deep` encodes the manifest again and compares. Absent in
+    the first runs."""
     accepted_insufficient: str | None = None
     """Why it was trained on a corpus that cannot carry its preset; absent: the corpus can, or nobody has to say."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.records.base import Noun, Sha256
 
 TokenFileName = Literal["tokens.bin", "index.bin", "ids.bin", "sources.bin"]
@@ -37,3 +38,8 @@ class TokenFiles(Noun):
     sources: tuple[Sha256, ...]
     """Hashes of the source files, sorted."""
     splits: dict[Literal["train", "dev", "test"], TokenSplit]
+
+
+def token_files_sha256(files: TokenFiles) -> str:
+    """Of `token-files.json`, which names every file by its hash: what a run says that it read."""
+    return sha256_hex(files.canonical_bytes())

@@ -7,7 +7,6 @@ as a whole, apart from three numbers a pair when a folder is open. It must not d
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pydantic import ValidationError
 
 from hrmbuild.errors import InputError
 from hrmbuild.files import disk_errors, rename_folder, write_atomic
-from hrmbuild.fingerprint import hash_file
+from hrmbuild.fingerprint import hash_file, strict_json
 from hrmbuild.records.pair import SPLITS, Split
 from hrmbuild.records.token_files import TokenFileName, TokenFiles, TokenSplit
 from hrmbuild.tokens.encode import EncodedBatch
@@ -184,6 +183,8 @@ def open_token_files(folder: Path, *, content_root: str, tokenizer_sha256: str) 
     files = _read_state(folder)
     if (files.content_root, files.tokenizer_sha256) != (content_root, tokenizer_sha256):
         raise _altered(folder / STATE_NAME, "these token files belong to another corpus or tokenizer")
+    if set(files.splits) != set(SPLITS) or any(set(one.sha256) != set(_NAMES) for one in files.splits.values()):
+        raise _altered(folder / STATE_NAME, "it does not list every file of every split")
     splits: dict[Split, SplitTokens] = {}
     for name, split in files.splits.items():
         for file_name, expected in split.sha256.items():
@@ -195,7 +196,7 @@ def open_token_files(folder: Path, *, content_root: str, tokenizer_sha256: str) 
 def _read_state(folder: Path) -> TokenFiles:
     path = folder / STATE_NAME
     try:
-        return TokenFiles.model_validate(json.loads(path.read_bytes()))
+        return TokenFiles.model_validate(strict_json(path.read_bytes()))
     except OSError as error:
         raise _altered(path, f"cannot read it: {error.strerror}") from error
     except (ValueError, ValidationError) as error:

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from hrmbuild.errors import InputError
 from hrmbuild.files import disk_errors, write_atomic
-from hrmbuild.fingerprint import hash_value, sha256_hex
+from hrmbuild.fingerprint import hash_value, sha256_hex, strict_json
 from hrmbuild.records.base import Noun, Sha256
 from hrmbuild.records.run import DevScore
 
@@ -109,9 +109,9 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         return []
     lines = path.read_bytes().split(b"\n")[:-1]
     try:
-        return [json.loads(line) for line in lines]
+        return [strict_json(line) for line in lines]
     except ValueError as error:
-        raise _altered(path, "a line is no JSON") from error
+        raise _altered(path, f"a line is no JSON ({error})") from error
 
 
 def read_tail(path: Path, *, most_bytes: int = TAIL_BYTES) -> list[dict[str, Any]]:

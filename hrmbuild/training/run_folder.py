@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from hrmbuild.errors import InputError, UsageError
 from hrmbuild.files import disk_errors, write_atomic
+from hrmbuild.fingerprint import strict_json
 from hrmbuild.records.base import Noun
 from hrmbuild.records.run import RunConfig, RunRecord, RunResult, run_digest
 
@@ -172,7 +173,7 @@ def _pretty(record: Noun) -> bytes:
 
 def _read(path: Path, kind: type[Record]) -> Record | None:
     try:
-        return kind.model_validate(json.loads(path.read_bytes()))
+        return kind.model_validate(strict_json(path.read_bytes()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, ValidationError) as error:

@@ -251,7 +251,7 @@ def bench(folder: Path, n_pairs: int) -> None:
     seconds, peak, out, status = command(*words)
     report = json.loads(out)
     for check in report["checks"]:
-        print(f"{'ok  ' if check['ok'] else 'FAIL'}  {check['name']}: {check['detail']}")
+        print(f"{ {True: 'ok  ', None: '--  '}.get(check['ok'], 'FAIL') }  {check['name']}: {check['detail']}")
     print(f"verify: {seconds:.1f} s, peak {peak:,.0f} MiB, exit status {status}", flush=True)
     key = next(evidence.read_evidence(pack)).id
     proofs = [command("audit", "prove", key, "--manifest", pack) for _ in range(3)]
@@ -280,7 +280,7 @@ def spoil_and_verify(folder: Path, words: tuple[str | Path, ...]) -> list[str]:
                 told.append(command(*words))
         _, _, out, status = told[0]
         assert status == 1, out
-        return sorted(check["name"] for check in json.loads(out)["checks"] if not check["ok"])
+        return sorted(check["name"] for check in json.loads(out)["checks"] if check["ok"] is False)
     finally:
         source.write_bytes(data)
 

@@ -148,7 +148,7 @@ def test_an_altered_package(typed: Type, built: Path) -> None:
     weights.write_bytes(bytes(data))
     outcome = typed("verify", package_of(built), "--json")
     assert (outcome.status, outcome.json["ok"]) == (1, False)
-    assert [check for check in outcome.json["checks"] if not check["ok"] and "model.safetensors" in str(check)]
+    assert [check for check in outcome.json["checks"] if check["ok"] is False and "model.safetensors" in str(check)]
 
 
 def test_verify_of_something_else(typed: Type, project: Path) -> None:

@@ -38,7 +38,9 @@ def test_with_the_project_the_chain_goes_back_to_the_sources(packaged_once: Pack
     assert report.ok, [check for check in report.checks if not check.ok]
     names = {check.name for check in report.checks}
     assert names >= {"run", "prompt template", "chain", "corpus: rows", "corpus: sources", "corpus: quotes"}
-    assert {check.name for check in verify(packaged_once.package).checks} & {"run", "corpus: rows"} == set()
+    assert {"run: metrics.jsonl", "run: batches", "run: no other file"} <= names
+    alone = verify(packaged_once.package)
+    assert {"run", "chain"} <= set(alone.not_looked_at) and "corpus: rows" not in {one.name for one in alone.checks}
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,9 @@ def test_an_unfinished_run_is_intact_and_says_so(packaged: Packaged) -> None:
     (packaged.run / "result.json").unlink()
     report = verify(packaged.run)
     assert report.ok
-    assert "not there: the run has not finished" in {check.detail for check in report.checks}
+    assert "result.json" in report.not_looked_at and "result.json" not in {
+        one.name for one in report.checks if one.ok and one.looked_at
+    }
 
 
 def test_a_package_without_its_manifest_is_still_a_package(packaged: Packaged) -> None:
@@ -130,6 +134,7 @@ def test_a_package_of_another_project_is_checked_without_its_chain(packaged: Pac
     report = verify(packaged.package, project=packaged.project)
     assert report.ok
     assert any(check.name == "chain" and "not at hand" in check.detail for check in report.checks)
+    assert "chain" in report.not_looked_at
 
 
 def test_what_is_none_of_them_is_refused(tmp_path: Path) -> None:

