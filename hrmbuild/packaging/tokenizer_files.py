@@ -45,6 +45,14 @@ def frozen_tokenizer(packaged: bytes) -> bytes:
     return (json.dumps(fields, ensure_ascii=False, indent=2) + "\n").encode("utf-8")
 
 
+def is_framed(packaged: bytes) -> bool:
+    """Whether a package's tokenizer puts exactly our frame around a prompt."""
+    ours, found = (
+        json.loads(one)["post_processor"] for one in (package_tokenizer(frozen_tokenizer(packaged)), packaged)
+    )
+    return ours == found
+
+
 def tokenizer_config(context_tokens: int) -> dict[str, Any]:
     """`tokenizer_config.json`. Batches are padded on the left, where generation needs it."""
     return {

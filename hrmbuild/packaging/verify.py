@@ -31,7 +31,7 @@ from hrmbuild.model.digest import weights_sha256
 from hrmbuild.packaging.probe import compare_probe
 from hrmbuild.packaging.provenance import SIGNED_PROVENANCE_NAME, provenance_checks
 from hrmbuild.packaging.signature import SIGNATURE_NAME, signature_checks
-from hrmbuild.packaging.tokenizer_files import frozen_tokenizer
+from hrmbuild.packaging.tokenizer_files import frozen_tokenizer, is_framed
 from hrmbuild.packaging.write import CORPUS_MANIFEST_NAME, MANIFEST_NAME, PROBE_NAME
 from hrmbuild.records.manifest import Manifest
 from hrmbuild.records.package import PackageManifest, Probe, package_content_root, self_digest
@@ -233,10 +233,13 @@ def _check_weights(folder: Path, manifest: PackageManifest) -> str:
 
 
 def _check_tokenizer(folder: Path, manifest: PackageManifest) -> str:
-    digest = sha256_hex(frozen_tokenizer((folder / "tokenizer.json").read_bytes()))
+    data = (folder / "tokenizer.json").read_bytes()
+    digest = sha256_hex(frozen_tokenizer(data))
     frozen = Manifest.model_validate_json((folder / CORPUS_MANIFEST_NAME).read_bytes()).tokenizer.sha256
     if not digest == manifest.tokenizer_sha256 == frozen:
         raise _NoError("without its post-processor it is not the tokenizer that the corpus was frozen with")
+    if not is_framed(data):
+        raise _NoError("its post-processor is not the one that frames a prompt as in training")
     return f"{digest[:12]}…, the one that the corpus was frozen with"
 
 

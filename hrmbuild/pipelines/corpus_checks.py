@@ -56,15 +56,25 @@ def compare_with_corpus(folder: Path, manifest: Manifest, *, corpus: Path) -> Co
     """Compare the rows of a manifest's folder with a corpus file.
 
     Raises:
-        InputError: `store.*`: the corpus cannot be opened; `evidence.unreadable`.
+        InputError: `store.*`: the corpus cannot be opened, or holds what hrmbuild did not make; `evidence.unreadable`.
     """
     with Corpus.open(corpus, read_only=True) as living:
+        _refuse_foreign(living, corpus)
         found = living.compare_leaves(read_leaves(folder), max_label=manifest.max_label)
         altered = tuple(_altered(living, found.differing))
         untouched = living.frozen_content_root(manifest.max_label) == manifest.content_root
     extra = found.more if untouched else ()
     n_left_out = manifest.left_out if untouched else 0
     return CorpusDifference(found.missing, altered, extra, found.n_more - len(extra) - n_left_out)
+
+
+def _refuse_foreign(living: Corpus, corpus: Path) -> None:
+    """A view or macro of somebody else's could answer for the rows."""
+    foreign = living.foreign_objects()
+    if foreign:
+        raise InputError("store.foreign_objects", f"this corpus holds what hrmbuild did not make: {named(foreign)}",
+                         where=str(corpus), why="a view or macro in it could show other rows than it holds",
+                         fix="move it away and run: hrmbuild ingest (it is made again from its sources)")  # fmt: skip
 
 
 def _altered(living: Corpus, differing: dict[str, str]) -> Iterator[str]:
@@ -83,7 +93,7 @@ def check_corpus(folder: Path, manifest: Manifest, *, corpus: Path) -> Check:
     try:
         found = compare_with_corpus(folder, manifest, corpus=corpus)
     except InputError as error:
-        if error.code != "evidence.unreadable":
+        if error.code not in ("evidence.unreadable", "store.foreign_objects"):
             raise
         return Check("corpus", False, f"not compared: {error.what}")
     later = f" ({found.n_later} pairs came later)" if found.n_later else ""

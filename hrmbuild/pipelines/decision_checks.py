@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hrmbuild.audit.checks import Check, named
+from hrmbuild.audit.checks import Check, named, not_looked_at
 from hrmbuild.audit.decisions import DECISIONS_NAME, Recorded, read
 from hrmbuild.audit.edits import EDITS_NAME, altered_edits, read_edits
 from hrmbuild.audit.evidence import read_leaves, read_rejections
@@ -57,7 +57,7 @@ def _decisions_check(folder: Path, manifest: Manifest, found: Decided, *, any_be
     if not any_before and manifest.decisions is None:
         return None
     if (why := _not_to_be_told(found, manifest)) is not None:
-        return Check(_NAME, True, f"not compared: {why}")
+        return not_looked_at(_NAME, f"not compared: {why}")
     pairs = _pairs_of(folder) if found.refused or found.accepted else set[str]()
     wanted = found.entry(sources=[entry.source.sha256 for entry in manifest.sources], pairs=pairs)
     told = manifest.decisions.canonical() if manifest.decisions is not None else {}

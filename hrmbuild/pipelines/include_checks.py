@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from hrmbuild.audit.checks import Check, named
+from hrmbuild.audit.checks import Check, named, not_looked_at
 from hrmbuild.audit.evidence import TOKENIZER_NAME
 from hrmbuild.audit.manifest import read_manifest
 from hrmbuild.errors import InputError
@@ -63,8 +63,8 @@ def include_checks(
     for one in manifest.includes:
         name = f"include {names[one.content_root]}"
         if one.content_root not in at_hand:
-            yield Check(name, True, f"not at hand, {looked_for(one)}: neither its rows nor those taken were compared "
-                        f"({one.lineage} by the manifest's word; content root {one.content_root})")  # fmt: skip
+            yield not_looked_at(name, f"not at hand, {looked_for(one)}: neither its rows nor those taken were compared "
+                                f"({one.lineage} by the manifest's word; content root {one.content_root})")  # fmt: skip
             whole = False
             continue
         checks = list(_one(one, at_hand[one.content_root], name, verify))

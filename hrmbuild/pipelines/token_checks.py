@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from hrmbuild.audit.checks import Check, named
+from hrmbuild.audit.checks import Check, named, not_looked_at
+from hrmbuild.audit.erased import ERASED_NAME, erased_row
 from hrmbuild.audit.evidence import TOKENIZER_NAME, EvidenceRow, read_evidence
 from hrmbuild.audit.rows import parse_row
 from hrmbuild.errors import InputError
@@ -42,6 +43,9 @@ def check_tokenizer(
         for name, check in (("tokenizer training", training), ("token counts", _token_counts)):
             try:
                 ok, detail = check(folder, manifest, tokenizer, progress)
+            except _NotAtHand as error:
+                yield not_looked_at(name, str(error))
+                continue
             except InputError as error:
                 ok, detail = False, error.what
             except ValueError as error:
@@ -49,18 +53,21 @@ def check_tokenizer(
             yield Check(name, ok, detail)
 
 
+class _NotAtHand(Exception):
+    """What a check needs is not there."""
+
+
 def _training(
     folder: Path, manifest: Manifest, tokenizer: TextTokenizer, progress: Progress, *, included: Mapping[str, Path]
 ) -> tuple[bool, str]:
-    """Trained on the rows of the train split, the same entries come out: no other text had a part in it.
+    """Trained on the rows of the train split, the same tokenizer comes out: no other text had a part in it.
 
-    Entries are compared and not bytes, since another version of the library may write the same tokenizer differently.
+    All of it is compared, as this version of the library writes both: a normalizer that replaces words, or other
+    merges, would make other tokens of the same text under the same entries.
     """
     if manifest.tokenizer.trained_on == "given":
         return not manifest.lineage.startswith("complete"), "given: its own corpus is outside this manifest"
-    includes = manifest.includes or ()
-    if any(one.content_root not in included for one in includes):
-        return True, "not trained again: an included corpus, which it learnt from too, is not at hand"
+    _refuse_without_texts(folder, manifest, included)
     progress.stage("tokenizer", total=manifest.splits["train"].pairs, unit="pairs")
     n_rows = 0
 
@@ -71,15 +78,27 @@ def _training(
                 yield from (instruction, response)
                 n_rows += 1
                 progress.advance()
-        for one in includes:
+        for one in manifest.includes or ():
             for value in included_rows(folder, one, included[one.content_root]):
                 yield from (value["instruction"], value["response"])
                 n_rows += 1
 
     again = TextTokenizer(train_tokenizer(texts(), vocab_size=manifest.tokenizer.vocab_size))
-    same = again.entries() == tokenizer.entries()
-    told = f"{n_rows} pairs of the train split give the same entries"
-    return same, told if same else "the train split gives other entries: it was trained on other texts"
+    if again.entries() != tokenizer.entries():
+        return False, "the train split gives other entries: it was trained on other texts"
+    if again.rewritten() != tokenizer.rewritten():
+        return False, "the same entries, but it cuts or changes text in another way than ours"
+    return True, f"{n_rows} pairs of the train split give the same tokenizer"
+
+
+def _refuse_without_texts(folder: Path, manifest: Manifest, included: Mapping[str, Path]) -> None:
+    """Raises:
+    _NotAtHand: some of the texts that it learnt from are gone or elsewhere.
+    """
+    if (n_erased := _n_erased(folder)) > 0:
+        raise _NotAtHand(f"not trained again: the texts of {n_erased} rows were erased")
+    if any(one.content_root not in included for one in manifest.includes or ()):
+        raise _NotAtHand("not trained again: an included corpus, which it learnt from too, is not at hand")
 
 
 def _token_counts(folder: Path, manifest: Manifest, tokenizer: TextTokenizer, progress: Progress) -> tuple[bool, str]:
@@ -89,7 +108,15 @@ def _token_counts(folder: Path, manifest: Manifest, tokenizer: TextTokenizer, pr
         if (row.instruction_tokens, row.response_tokens) != n_tokens:
             wrong.append(row.id[:12])
         progress.advance()
-    return not wrong, f"differ: {named(wrong)}" if wrong else "every row encoded again"
+    n_erased = _n_erased(folder)
+    left = f" but {n_erased} whose texts were erased" if n_erased else ""
+    return not wrong, f"differ: {named(wrong)}" if wrong else f"every row encoded again{left}"
+
+
+def _n_erased(folder: Path) -> int:
+    if not (folder / ERASED_NAME).exists():
+        return 0
+    return sum(erased_row(row.row) is not None for row in read_evidence(folder))
 
 
 def _texts(folder: Path) -> Iterator[tuple[EvidenceRow, str, str]]:

@@ -26,7 +26,7 @@ from hrmbuild.store.choosing import choose_ids
 from hrmbuild.store.connection import corpus_connection, memory_copy
 from hrmbuild.store.leaves import ComparedLeaves, compare_leaves
 from hrmbuild.store.made_of import Supported, read_made_of
-from hrmbuild.store.migrations import check_schema, migrate
+from hrmbuild.store.migrations import check_schema, foreign_objects, migrate
 from hrmbuild.store.reading import Refused, StoredRejection, StoredSkip, StoredSource
 from hrmbuild.store.rulings import Rulings
 from hrmbuild.store.settle import settle
@@ -72,6 +72,10 @@ class Corpus:
             check_schema(connection, path)
             migrate(connection)
             yield cls(connection)
+
+    def foreign_objects(self) -> list[str]:
+        """What stands in the file that no release made, or made otherwise: `macro main.sha256/1`."""
+        return foreign_objects(self._connection)
 
     # --- units --------------------
 

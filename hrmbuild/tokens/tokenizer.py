@@ -85,6 +85,10 @@ class TextTokenizer:
         """Every entry with its id: equal where equal ids mean equal tokens."""
         return self._tokenizer.get_vocab(with_added_tokens=True)
 
+    def rewritten(self) -> str:
+        """All of it, as this version of the library writes it: equal where two make the same tokens of every text."""
+        return self._tokenizer.to_str()
+
     def encode(self, text: str) -> list[int]:
         """Content ids; no control token."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids

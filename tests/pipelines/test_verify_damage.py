@@ -126,6 +126,21 @@ def test_a_tokenizer_that_learned_from_other_texts_is_found(frozen: Path) -> Non
     assert list(failed(verify_manifest(frozen, deep=True))) == ["tokenizer training"]
 
 
+@pytest.mark.slow
+def test_a_tokenizer_that_changes_words_before_it_cuts_them_is_found(frozen: Path) -> None:
+    """The same entries, and every token count fits: only what is trained on would be another text."""
+    path, told = frozen / "manifest.json", json.loads((frozen / "manifest.json").read_bytes())
+    tokenizer = json.loads((frozen / "tokenizer.json").read_bytes())
+    other = {"type": "Replace", "pattern": {"String": "broken"}, "content": "nekorb"}
+    tokenizer["normalizer"] = {"type": "Sequence", "normalizers": [tokenizer["normalizer"], other]}
+    (frozen / "tokenizer.json").write_text(json.dumps(tokenizer))
+    digest = hash_file(frozen / "tokenizer.json")
+    told["tokenizer"]["sha256"] = told["evidence"]["tokenizer.json"] = digest
+    path.write_bytes(canonical_json(told))
+    path.with_name("manifest.sha256").write_text(f"{hash_file(path)}  manifest.json\n")
+    assert "in another way than ours" in failed(verify_manifest(frozen, deep=True))["tokenizer training"]
+
+
 def test_a_link_to_a_folder_is_an_extra_file(frozen: Path, tmp_path: Path) -> None:
     (frozen / "more").symlink_to(tmp_path)
     assert failed(verify_manifest(frozen)) == {"no extra file": "extra: more (symbolic link)"}

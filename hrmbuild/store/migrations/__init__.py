@@ -5,6 +5,7 @@ Owns which steps there are and running them. A step that has been released never
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
@@ -18,6 +19,19 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("m003_audit_views", m003_audit_views.STATEMENTS),
     ("m004_conflicts", m004_conflicts.STATEMENTS),
 )
+
+
+_OBJECTS = """
+SELECT 'table', schema_name || '.' || table_name, sql FROM duckdb_tables() WHERE NOT internal AND NOT temporary
+UNION ALL SELECT 'view', schema_name || '.' || view_name, sql FROM duckdb_views() WHERE NOT internal AND NOT temporary
+UNION ALL SELECT 'macro', schema_name || '.' || function_name || '/' || len(parameters),
+                 string_agg(concat_ws(' ', parameters, macro_definition), ';' ORDER BY macro_definition)
+          FROM duckdb_functions() WHERE NOT internal GROUP BY ALL
+UNION ALL SELECT 'index', index_name, sql FROM duckdb_indexes()
+UNION ALL SELECT 'sequence', sequence_name, sql FROM duckdb_sequences() WHERE NOT temporary
+UNION ALL SELECT 'type', type_name, logical_type FROM duckdb_types() WHERE NOT internal
+"""
+"""Everything in a file that somebody made."""
 
 
 def applied(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -67,6 +81,30 @@ def check_schema(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             where=str(path),
             fix="install that release, or move the file away and run: hrmbuild ingest",
         )
+
+
+def foreign_objects(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Tables, views, macros and the like of a corpus that are not exactly those that the steps make: `view pair`.
+
+    A macro named like a function of DuckDB is called in its place, and a view named like a table is read in its place.
+    """
+    theirs, ours = _objects(connection), _made_by(tuple(applied(connection)))
+    return sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
+
+
+@lru_cache
+def _made_by(steps: tuple[str, ...]) -> dict[str, str]:
+    with duckdb.connect(":memory:") as fresh:
+        for name, statements in MIGRATIONS:
+            for statement in statements if name in steps else ():
+                fresh.execute(statement)
+            fresh.execute("CREATE TABLE IF NOT EXISTS migration (name VARCHAR NOT NULL)")
+        return _objects(fresh)
+
+
+def _objects(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    rows = connection.execute(_OBJECTS).fetchall()
+    return {f"{kind} {name}": str(made) for kind, name, made in rows}
 
 
 def _n_tables(connection: duckdb.DuckDBPyConnection) -> int:
