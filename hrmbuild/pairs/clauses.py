@@ -22,7 +22,10 @@ _TAGS = re.compile(r"\{[%{]|<[a-zA-Z/!]|^\s*\|")
 _END = re.compile(r"[.!?][\"”’')\]*_]*$")
 PARTS = 1000
 """Places in the order that a block's parts may take."""
-_NUMBER = re.compile(r"^(?:\d+(?:\.\d+)*|§.+|(?:Section|Article|Clause|Rule) .+|[A-Z]{1,6}-?\d.*)$")
+_NUMBER = re.compile(r"^(?:\d+(?:\.\d+)*|§.+|(?:Section|Article|Clause|Rule|Comment) .+|[A-Z]{1,6}-?\d.*)$")
+_NAMES_ITSELF = re.compile(
+    r"§|(?:Section|Article|Clause|Rule|Part|Chapter|Annex|Appendix|Schedule)\s+(?:\d|[IVXLC]+\b|[A-Z]\b)"
+)
 _TITLE = re.compile(r"^([A-Z][^.:\n]{2,50})[.:]\s+(?=[A-Z\d])")
 
 
@@ -54,8 +57,10 @@ class Clause:
         """How a response names it: its number, else its heading, else nothing."""
         if self.number:
             return f"{self.name()}."
-        heading = self.piece.heading
-        return f"Section {heading.rstrip('.:')}." if heading and not heading.endswith("?") else ""
+        heading = (self.piece.heading or "").rstrip(".:")
+        if not heading or heading.endswith("?"):
+            return ""
+        return f"{heading}." if _NAMES_ITSELF.match(heading) else f"Section {heading}."
 
 
 @dataclass(frozen=True)
@@ -148,12 +153,18 @@ def heading_of(document: Document, block: Block) -> str | None:
 def _topic(document: Document, block: Block, heading: str | None) -> str | None:
     run_in = _TITLE.match(_without_number(block))
     if run_in:
-        return run_in.group(1)
+        return None if _NO_TOPIC.search(run_in.group(1)) else run_in.group(1)
     under = [b for b in document.blocks if b.kind in _SHOWN and b.locator.heading_path == block.locator.heading_path]
     usable = heading and len(under) == 1 and not heading.endswith("?")
-    return _NUMBERED_HEADING.sub("", heading) if heading and usable else None
+    topic = _NUMBERED_HEADING.sub("", heading).rstrip(".:") if heading and usable else ""
+    return topic if topic and not _NO_TOPIC.search(topic) else None
 
 
+_NO_TOPIC = re.compile(
+    r"\b(?:is|are|was|were|must|shall|may|should|can|will|has|have|does|do|did)\b"
+    r"|^(?:for )?(?:examples?|(?:in )?general|notes?|other)$", re.IGNORECASE
+)  # fmt: skip
+"""A short sentence at the beginning of a clause is no title of it, and some titles say nothing."""
 _NUMBERED_HEADING = re.compile(r"^(?:§\s*)?\d+(?:\.\d+)*[.)]?\s+")
 
 

@@ -255,13 +255,16 @@ def find_definition(sentence: str) -> Definition | None:
 
 
 _REFERENCE = re.compile(r"\b(?:clause|section|rule|paragraph|§)\s*(\d+(?:\.\d+)*)\b", re.I)
+_CITATION = re.compile(r"§\s*(\d+\.\d+(?:\([A-Za-z0-9]{1,4}\))+)")
+"""A paragraph of a regulation, as the regulation numbers it: `§ 1030.4(b)(1)`."""
 
 
 def find_references(sentence: str) -> list[str]:
     """Numbers of the clauses of this document that a sentence names."""
     if re.search(r"\b(?:Act|Regulation|Directive|U\.?S\.?C|Code|Title)\b", sentence):
         return []
-    return [match.group(1) for match in _REFERENCE.finditer(sentence)]
+    cited = [f"§ {match.group(1)}" for match in _CITATION.finditer(sentence)]
+    return cited + [match.group(1) for match in _REFERENCE.finditer(sentence)]
 
 
 _OPENERS = _words(

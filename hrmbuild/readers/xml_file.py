@@ -20,7 +20,7 @@ from hrmbuild.readers.result import MAX_TEXT_BYTES, ReadResult, SourceFile, chec
 from hrmbuild.readers.spans import nfc
 from hrmbuild.readers.table_shape import cell_text
 from hrmbuild.readers.xml_texts import XmlFlow, element_path, local, xml_flow
-from hrmbuild.records.document import Fields, Table
+from hrmbuild.records.document import Document, Fields, Record, Table
 from hrmbuild.records.locator import Locator
 
 _MAX_COLUMNS = 500
@@ -41,7 +41,13 @@ def read_xml(file: SourceFile) -> ReadResult:
     if not walked.flow.paragraphs:
         raise file.error("read.no_text", "no element of it holds words", fix="leave it out")
     result = flow_document(file, walked.flow)
-    return ReadResult([with_pointers(one, walked.paths) for one in result.records], result.skips, result.notes)
+    records = [_titled(with_pointers(one, walked.paths), walked.flow.title) for one in result.records]
+    return ReadResult(records, result.skips, result.notes)
+
+
+def _titled(record: Record, title: str | None) -> Record:
+    """A regulation under its own name: its first heading is only its first section's."""
+    return record.model_copy(update={"title": title}) if title and isinstance(record, Document) else record
 
 
 def xml_file_texts(file: SourceFile) -> dict[str | None, FlowText]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import lxml.etree as etree
 
 from hrmbuild.readers.flow import Flow, Paragraph, words
+from hrmbuild.readers.regml import marker, paragraph_name, regulation_title
 from hrmbuild.records.locator import Locator
 from hrmbuild.records.source import Skip
 
@@ -87,6 +88,7 @@ def xml_flow(root: etree._Element) -> XmlFlow:
     walked = XmlFlow()
     if "uslm" in space or "eregs" in space:
         _provisions(root, walked, level=1, depth=0)
+        walked.flow.title = regulation_title(root)
     else:
         _generic(root, walked, level=1, depth=0)
     walked.finish()
@@ -138,7 +140,8 @@ def _provisions(element: etree._Element, walked: XmlFlow, *, level: int, depth: 
         elif _holds_provisions(child):
             _provisions(child, walked, level=level + bool(heading), depth=depth + 1)
         else:
-            text = words(f"{lead} {_text(child)}" if lead else _text(child))
+            text = words(_text(child))
+            text = text if text.startswith(lead) else words(f"{lead} {text}")
             walked.add(Paragraph(text, "paragraph", number=pending), child)
             if text:
                 lead, pending = "", None
@@ -146,7 +149,7 @@ def _provisions(element: etree._Element, walked: XmlFlow, *, level: int, depth: 
 
 def _number(element: etree._Element, label: etree._Element | None) -> str | None:
     if element.get("marker"):
-        return element.get("marker")
+        return paragraph_name(element) or (None if local(element) == "interpParagraph" else marker(element))
     return (_line(label) or None) if label is not None and local(label) == "num" else None
 
 

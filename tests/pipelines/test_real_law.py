@@ -67,6 +67,30 @@ def test_definitions_and_sections_of_regulations_stand_verbatim_in_the_xml(corpu
     assert n_definitions > 50
 
 
+_CITED = re.compile(r"(?P<comment>Comment |§ )(?P<part>\d+)\.(?P<place>\d+(?:\(\w+\))*)(?:-(?P<below>[\w.]+?))?\.?$")
+
+
+def test_paragraphs_and_official_interpretations_are_named_as_cited_and_hold_the_words(
+    corpus: Path, shared_data: Path
+) -> None:
+    words = {one.get("label"): squeezed("".join(one.itertext()))
+             for path in (shared_data / CFPB).rglob("*.xml") for one in ElementTree.parse(path).getroot().iter()
+             if one.get("label")}  # fmt: skip
+    named = {"Comment ": 0, "§ ": 0}
+    for response, occurrence in rows(
+        corpus, "SELECT response, occurrence FROM candidate "
+        f"WHERE path LIKE '{CFPB}%' AND derivation = 'quoted' AND kind NOT LIKE 'texts.%'"
+    ):  # fmt: skip
+        cited = _CITED.search(response)
+        if cited is None or (cited["comment"] == "§ " and "(" not in cited["place"]):
+            continue
+        label = "-".join([cited["part"], *re.findall(r"\w+", cited["place"])])
+        label += f"-Interp-{cited['below'].replace('.', '-')}" if cited["below"] else ""
+        assert squeezed(json.loads(occurrence)["text"]) in words[label], response
+        named[cited["comment"]] += 1
+    assert named["Comment "] > 200 and named["§ "] > 300, named
+
+
 def test_no_program_of_a_tax_case_is_shown_and_sums_show_all_sections_or_are_counted(
     corpus: Path, shared_data: Path
 ) -> None:

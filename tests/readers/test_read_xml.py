@@ -35,6 +35,27 @@ def test_a_regulation_keeps_sections_markers_and_key_terms(read_file):
     assert [skip.code for skip in result.skips] == ["read.xml_notes"]
 
 
+LABELLED = """<regulation xmlns="eregs"><fdsys><title>TRUTH IN SAVINGS</title></fdsys><part label="9"><content>
+<section label="9-2" sectionNum="2"><subject>§ 9.2 Definitions.</subject>
+<paragraph label="9-2-p1" marker="none"><content>In this part:</content>
+<paragraph label="9-2-a" marker="(a)"><title type="keyterm">Fee.</title><content>Fee. A fee is a charge.</content>
+<paragraph label="9-2-a-1" marker=""><content>It is paid.</content></paragraph></paragraph></paragraph></section>
+<interpretations label="9-Interp"><title>Supplement I</title><interpSection label="9-2-Interp"><title>9.2</title>
+<interpParagraph label="9-2-a-Interp" target="9-2-a"><title>(a) Fee.</title><content/>
+<interpParagraph label="9-2-a-Interp-1" marker="1."><title>Covered.</title><content>Some are:</content>
+<interpParagraph label="9-2-a-Interp-1-i" marker="i."><content>A late fee.</content></interpParagraph></interpParagraph>
+</interpParagraph></interpSection></interpretations></content></part></regulation>"""
+
+
+def test_paragraphs_and_interpretations_of_a_regulation_have_the_names_that_they_are_cited_by(read_file):
+    result = read_file("reg.xml", LABELLED)
+    assert result.records[0].title == "TRUTH IN SAVINGS"
+    assert [(b.number, b.text) for b in result.records[0].blocks if b.kind == "paragraph"] == [
+        (None, "In this part:"), ("§ 9.2(a)", "Fee. A fee is a charge."), (None, "It is paid."),
+        ("Comment 9.2(a)-1", "Some are:"), ("Comment 9.2(a)-1.i", "A late fee."),
+    ]  # fmt: skip
+
+
 def test_a_statute_keeps_numbers_and_leaves_footnotes_out(read_file):
     result = read_file("law.xml", STATUTE)
     assert seen(result) == [
