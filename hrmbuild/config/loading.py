@@ -18,7 +18,7 @@ from hrmbuild.config.yaml_lines import Positioned, parse_yaml
 from hrmbuild.errors import ConfigError, HrmbuildError, UsageError, raise_all
 from hrmbuild.fingerprint import hash_value
 
-CONFIG_NAME = "hrmbuild.yaml"
+CONFIG_NAME, CORPUS_NAME = "hrmbuild.yaml", "corpus.duckdb"
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -43,7 +43,7 @@ class Project:
     @property
     def corpus_path(self) -> Path:
         """The DuckDB file."""
-        return self.work / "corpus.duckdb"
+        return self.work / CORPUS_NAME
 
     @property
     def manifests_folder(self) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hrmbuild.audit.manifest import DIGEST_NAME, MANIFEST_NAME, digest_problem, load_manifest_bytes
 from hrmbuild.audit.pack_checks import file_problem
-from hrmbuild.config.loading import Project
+from hrmbuild.config.loading import CORPUS_NAME, Project
 from hrmbuild.files import disk_errors, sync_file, sync_folder, write_atomic
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.records.manifest import Manifest
@@ -57,6 +57,14 @@ def current_manifest(project: Project) -> Path | None:
         return None
     folder = project.manifests_folder / named.read_text(encoding="utf-8").strip()
     return folder if (folder / MANIFEST_NAME).is_file() and folder.parent == project.manifests_folder else None
+
+
+def corpus_beside(folder: Path) -> Path | None:
+    """The corpus file of the project that a manifest lies in, where that manifest is its current one."""
+    place = folder.resolve()
+    named, corpus = place.parent / CURRENT_NAME, place.parent.parent / CORPUS_NAME
+    is_current = named.is_file() and named.read_text(encoding="utf-8").strip() == place.name
+    return corpus if is_current and corpus.is_file() else None
 
 
 def set_current(project: Project, folder: Path) -> None:

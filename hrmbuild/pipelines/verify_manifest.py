@@ -37,6 +37,7 @@ from hrmbuild.pipelines.decided import SAID, WITHDRAWN, decided
 from hrmbuild.pipelines.decision_checks import manifest_decisions_checks
 from hrmbuild.pipelines.include_checks import include_checks
 from hrmbuild.pipelines.includes import included_folders, looked_for
+from hrmbuild.pipelines.manifests import corpus_beside
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.remake_checks import MADE_AGAIN, Remake, remake_checks
 from hrmbuild.pipelines.source_checks import check_sources
@@ -108,8 +109,15 @@ def verify_manifest(  # noqa: PLR0913 - one argument for each thing that may be 
 
 
 def _checks_of(folder: Path) -> tuple[Check, ...]:
-    """Of an included corpus: its folder alone."""
-    return verify_manifest(folder).checks
+    """Of an included corpus: its folder, and the corpus file that it was frozen from where that lies beside it."""
+    corpus = corpus_beside(folder)
+    try:
+        return verify_manifest(folder, corpus=corpus).checks
+    except InputError as error:
+        told = f"{error.what} ({corpus})"
+        is_used = error.code == "store.locked"
+        about = not_looked_at("corpus", told) if is_used else Check("corpus", False, f"not compared: {told}")
+        return (*(one for one in verify_manifest(folder).checks if one.name != "corpus"), about)
 
 
 def _counted(log: Path | None, trust: Trust | None) -> tuple[Recorded, ...]:

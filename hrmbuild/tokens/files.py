@@ -229,7 +229,17 @@ def _map_split(folder: Path, files: TokenFiles, *, split: TokenSplit) -> SplitTo
     )
     if (mapped.n_pairs, len(tokens)) != (split.n_pairs, split.n_tokens):
         raise _altered(folder, "its counts are not those that were written")
+    if mapped.n_pairs and not _fits(mapped, n_sources=len(files.sources)):
+        raise _altered(folder, "it names tokens or sources that are not there")
     return mapped
+
+
+def _fits(mapped: SplitTokens, *, n_sources: int) -> bool:
+    """Whether every place and number lies inside of what there is."""
+    lengths = mapped.prefix_lengths + mapped.response_lengths
+    least = min(int(part.min()) for part in (mapped.starts, mapped.prefix_lengths, mapped.response_lengths))
+    whole = int((mapped.starts + lengths).max()) <= len(mapped.tokens)
+    return least >= 0 and whole and int(mapped.source_numbers.max()) < n_sources
 
 
 def _map(path: Path, dtype: Any) -> NDArray[Any]:
