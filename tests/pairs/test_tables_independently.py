@@ -19,6 +19,7 @@ from text_support import compile_all, pairs_of, read_files
 
 from hrmbuild.assets import asset_folder
 from hrmbuild.config.project import SourceConfig
+from hrmbuild.fingerprint import hash_file
 from hrmbuild.records.pair import CompiledPair
 
 Row = dict[str, str]
@@ -248,3 +249,12 @@ def test_every_statement_gives_what_plain_python_finds_in_the_files(example_tabl
         assert inputs["result"] == query_result(kind, values, tables), pair.instruction
         checked[kind] += 1
     assert len(checked) == 7 and checked.total() > 150
+
+
+def test_a_join_stands_in_both_of_its_files(example_table_pairs: list[CompiledPair]) -> None:
+    hashes = {hash_file(path) for path in (asset_folder("examples") / "tables").iterdir()}
+    places: dict[str, set[str]] = {}
+    for pair in example_table_pairs:
+        if pair.kind.startswith("tables.query.join"):
+            places.setdefault(pair.instruction, set()).add(pair.occurrence.source_sha256)
+    assert places and all(len(files) == 2 and files <= hashes for files in places.values())
