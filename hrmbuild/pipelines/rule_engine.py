@@ -17,20 +17,21 @@ from hrmbuild.config.loading import Project
 from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import HrmbuildError
 from hrmbuild.evaluation.baselines import Baseline
-from hrmbuild.fingerprint import hash_file
 from hrmbuild.pairs.context import SqlConnection
 from hrmbuild.pairs.rules_checked import CheckedRules, check_rules
 from hrmbuild.pairs.rules_evaluate import Case, Decision, evaluate
 from hrmbuild.pairs.rules_wording import parameter_words
 from hrmbuild.pairs.scenarios import space_of
 from hrmbuild.pipelines.parsed_case import ParsedCase, parse_case
-from hrmbuild.readers.registry import read
+from hrmbuild.pipelines.source_files import expand_glob
+from hrmbuild.readers.registry import RULE_FORMATS
+from hrmbuild.readers.worker import read_guarded
 from hrmbuild.records.document import RuleSetFile
 from hrmbuild.records.manifest import Manifest
 from hrmbuild.records.pair import Pair
+from hrmbuild.records.source import Source
 
 ENGINE = "rule engine with parsed facts"
-_RULESET = "ruleset"
 _MOST_CASES = 4096
 """Ways to fill in facts that the case does not state; beyond, the engine has nothing to say."""
 
@@ -45,26 +46,41 @@ class FoundRules:
 
 
 def find_rules(project: Project, manifest: Manifest, connection: SqlConnection) -> FoundRules:
-    """Read again the rule sets that a manifest names, where their bytes are the frozen ones."""
+    """Read again the rule sets and decision tables that a manifest names, where their bytes are the frozen ones."""
     rules: list[CheckedRules] = []
     missing: list[str] = []
     as_of = None if manifest.as_of is None else dt.date.fromisoformat(manifest.as_of)
-    for entry in manifest.sources:
-        source = entry.source
-        path = project.folder / source.path
-        if source.format != _RULESET:
+    named = [entry.source for entry in manifest.sources]
+    declared = _declared(project) if any(one.kind == "rules" and one.format in RULE_FORMATS for one in named) else {}
+    for source in named:
+        if source.kind != "rules" or source.format not in RULE_FORMATS:
             continue
+        settings = declared.get(source.path, SourceConfig(path=source.path, kind=source.kind))
         try:
-            if not path.is_file() or hash_file(path) != source.sha256:
-                missing.append(source.path)
-                continue
-            declared = SourceConfig(path=source.path, kind=source.kind)
-            result = read(path, relative=source.path, sha256=source.sha256, source=declared, format=_RULESET)
-            records = [one for one in result.records if isinstance(one, RuleSetFile)]
+            records = _frozen_rules(project, source, settings)
             rules += [check_rules(one.ruleset, path=source.path, connection=connection, as_of=as_of) for one in records]
         except (HrmbuildError, OSError):
             missing.append(source.path)
     return FoundRules(tuple(rules), tuple(missing))
+
+
+def _declared(project: Project) -> dict[str, SourceConfig]:
+    """What the settings say of each file of rules: `columns:` says which column of a decision table is what."""
+    entries = [(i, one) for i, one in enumerate(project.config.sources) if one.kind == "rules"]
+    return {file.relative: one for i, one in entries for file in expand_glob(project, one.path, entry=i)}
+
+
+def _frozen_rules(project: Project, source: Source, settings: SourceConfig) -> list[RuleSetFile]:
+    """The rule sets of a file.
+
+    Raises:
+        InputError: the file is not as it was frozen, or no longer read.
+    """
+    result = read_guarded(
+        project.folder / source.path, relative=source.path, sha256=source.sha256, source=settings, format=source.format,
+        limits=project.config.limits,
+    )  # fmt: skip
+    return [one for one in result.records if isinstance(one, RuleSetFile)]
 
 
 def rule_engine(rules: Sequence[CheckedRules], connection: SqlConnection) -> Baseline:

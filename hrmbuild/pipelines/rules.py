@@ -19,12 +19,11 @@ from hrmbuild.pairs.rules_checked import CheckedRules, check_rules
 from hrmbuild.pairs.rules_review import RuleReview, review_rules
 from hrmbuild.pipelines.source_files import FoundFile, find_files
 from hrmbuild.readers.inference import HEAD_BYTES
-from hrmbuild.readers.registry import choose_format
+from hrmbuild.readers.registry import RULE_FORMATS, choose_format
 from hrmbuild.readers.worker import read_guarded
 from hrmbuild.records.document import RuleSetFile
 from hrmbuild.store.connection import scratch_connection
 
-_FORMATS = frozenset({"ruleset", "csv", "xlsx", "xls", "xlsb", "ods", "dmn"})
 _SETTLED = ("first", "priority")
 
 
@@ -125,7 +124,7 @@ def _files(project: Project, source: str | None) -> Iterator[tuple[FoundFile, st
             continue
         with file.path.open("rb") as opened:
             format = choose_format(file.path, opened.read(HEAD_BYTES), settings)
-        if format in _FORMATS:
+        if format in RULE_FORMATS:
             yield file, format
 
 

@@ -68,6 +68,9 @@ READERS: Mapping[str, Reader] = {
 }
 """Name of a format -> its reader; `format:` of a source takes these names."""
 
+RULE_FORMATS = frozenset({"ruleset", "csv", "xlsx", "xls", "xlsb", "ods", "dmn"})
+"""Formats of `kind: rules` that hold rules as data: executable rule sets and decision tables."""
+
 ISOLATED = frozenset(
     {"dmn", "docx", "duckdb", "eml", "html", "mbox", "ods", "odt", "parquet", "pdf", "rtf", "sqlite", "xls", "xlsb",
      "xlsx", "xml", "yaml"}

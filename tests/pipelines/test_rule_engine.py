@@ -95,7 +95,7 @@ def test_every_rule_question_of_a_frozen_corpus_is_answered_as_it_was_compiled(
 ) -> None:
     project, folder = frozen_rules
     found = find_rules(project, read_manifest(folder), connection)
-    assert found.missing == () and found.rules
+    assert found.missing == () and len(found.rules) == 6
     engine = rule_engine(found.rules, connection)
     asked = [pair for pair in frozen_pairs(folder, "test")["test"] if pair.kind.startswith("rules.")]
     asked = [pair for pair in asked if pair.occurrences[0].inputs]
@@ -129,11 +129,13 @@ def frozen_rules(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Pat
     from hrmbuild.pipelines.ingest import ingest
 
     files = {f"rules/{path.name}": path.read_text("utf-8") for path in asset_folder("examples").glob("rules/*.yaml")}
+    tables = ((asset_folder("examples") / "decision-tables").glob(one) for one in ("*.csv", "*.dmn", "*.yaml"))
+    files |= {f"rules/{path.name}": path.read_text("utf-8") for found in tables for path in found}
     settings = """\
 name: engine
 seed: 2
 sources:
-  - path: rules/*.yaml
+  - path: rules
     kind: rules
     owner: desk
     license: internal
