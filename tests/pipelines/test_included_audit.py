@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import duckdb
 import pytest
 from base_project import Two, base_folder, copied
 
@@ -129,6 +130,24 @@ def test_the_report_and_the_diff_tell_what_is_included_and_both_sides_of_a_confl
     assert [one["path"] for one in changes["included"]["added"]] == [one["path"] for one in told["files"]]
     hidden = audit_report(None, ReportRequest(), project=two.project, page=False).value["included"]["conflicts"]
     assert all(side["answer"] is None for one in hidden for side in one["sides"] if side["path"] == "own.jsonl")
+
+
+def test_plain_duckdb_lists_included_files_and_pairs(two: Two, base: Base, taken: list[EvidenceRow]) -> None:
+    given = [str(two.project.manifests_folder / two.manifest.content_root[:12]), str(base.pack.folder)]
+    with duckdb.connect(str(two.project.corpus_path), read_only=True) as corpus:
+        files = corpus.execute("SELECT base, path, maker, pairs FROM audit_included_files(?)", given[:1]).fetchall()
+        rows = corpus.execute("SELECT id, trained_on, code, because FROM audit_included_pairs(?, ?)", given).fetchall()
+        sides = (
+            "SELECT i.response, p.response FROM audit_included_pairs(?, ?) AS i JOIN audit_pairs AS p ON p.id = because"
+        )
+        both = corpus.execute(f"{sides} WHERE code = 'include.contradiction'", given).fetchall()
+    assert files == [(base.name, one.source.path, one.source.maker, one.count.pairs) for one in base.included.sources]
+    assert sorted(key for key, trained, *_ in rows if trained) == [row.id for row in taken]
+    assert {key: (code, why) for key, _, code, why in rows if code} == {
+        key: (one.code, one.because) for key, one in base.left_out.items()
+    }
+    assert both and all(theirs == "Nobody counted them." != ours for theirs, ours in both)
+    assert len(rows) == sum(count.pairs for count in two.base.splits.values())
 
 
 def ask_all(project: Project, key: str, out: Path) -> list[InputError]:

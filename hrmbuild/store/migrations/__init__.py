@@ -11,13 +11,14 @@ from pathlib import Path
 import duckdb
 
 from hrmbuild.errors import InputError
-from hrmbuild.store.migrations import m001_corpus, m002_passages, m003_audit_views, m004_conflicts
+from hrmbuild.store.migrations import m001_corpus, m002_passages, m003_audit_views, m004_conflicts, m005_included
 
 MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("m001_corpus", m001_corpus.STATEMENTS),
     ("m002_passages", m002_passages.STATEMENTS),
     ("m003_audit_views", m003_audit_views.STATEMENTS),
     ("m004_conflicts", m004_conflicts.STATEMENTS),
+    ("m005_included", m005_included.STATEMENTS),
 )
 
 
