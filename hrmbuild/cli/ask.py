@@ -35,10 +35,10 @@ def ask(
         bool, typer.Option("--jsonl", help='Answer {"instruction": "…"} lines from stdin, one object a line.')
     ] = False,
     batch: Annotated[
-        int, typer.Option("--batch", min=1, help="With --jsonl: lines answered together; 1 for a dialogue.")
+        int, typer.Option("--batch", min=1, max=65_536, help="With --jsonl: lines answered together; 1 for a dialogue.")
     ] = 16,
     max_tokens: Annotated[
-        int, typer.Option("--max-tokens", "--max-new-tokens", min=1, help="Longest answer, in tokens.")
+        int, typer.Option("--max-tokens", "--max-new-tokens", min=1, max=1_000_000, help="Longest answer, in tokens.")
     ] = 256,
     temperature: Annotated[
         float | None, typer.Option("--temperature", help="Draw tokens; default: always the most likely one.")

@@ -60,7 +60,7 @@ def replay(
     nonce: Annotated[
         str, typer.Option("--nonce", metavar="N", help="Any text that nobody could foresee when the run ended.")
     ],
-    steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Updates to make again.")] = 20,
+    steps: Annotated[int, typer.Option("--steps", min=1, max=10**9, metavar="N", help="Updates to make again.")] = 20,
     config: ConfigOption = None,
     work: WorkOption = None,
     as_json: JsonFlag = False,

@@ -69,7 +69,9 @@ def prove(
 
 def trace(
     thing: Annotated[str, typer.Argument(metavar="PAIR|SOURCE|RUN|PACKAGE", help="Id, leaf, path, SHA-256 or folder.")],
-    step: Annotated[int | None, typer.Option("--step", metavar="N", help="Of a run: the pairs of this step.")] = None,
+    step: Annotated[
+        int | None, typer.Option("--step", min=1, max=10**9, metavar="N", help="Of a run: the pairs of this step.")
+    ] = None,
     manifest: ManifestOption = None,
     show_label: ShowLabelOption = None,
     role: RoleOption = None,

@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
 
 def ingest(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would come out; write nothing.")] = False,
-    preview: Annotated[int, typer.Option("--preview", min=0, help="Show N pairs a source; write nothing.")] = 0,
+    preview: Annotated[
+        int, typer.Option("--preview", min=0, max=10_000, help="Show N pairs a source; write nothing.")
+    ] = 0,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when a file was quarantined.")] = False,
     config: ConfigOption = None,
     sources: SourcesOption = None,

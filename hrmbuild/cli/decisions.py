@@ -83,7 +83,7 @@ def rejections(
     show_label: Annotated[
         str | None, typer.Option("--show-label", metavar="L", help="Show texts up to this label; default: the lowest.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=0, metavar="N", help="Rows at most.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=0, max=10**6, metavar="N", help="Rows at most.")] = 20,
     config: ConfigOption = None, work: WorkOption = None, as_json: JsonFlag = False,
 ) -> None:  # fmt: skip
     """What was turned down or is held: reason, place, text where it may be shown, and the digest to release."""

@@ -40,12 +40,16 @@ def evaluate(
     report_file: Annotated[
         Path | None, typer.Option("--report", metavar="FILE.html", help="Also write a page with plots.")
     ] = None,
-    show: Annotated[int, typer.Option("--show", min=0, help="Also show N questions with their answers.")] = 0,
+    show: Annotated[
+        int, typer.Option("--show", min=0, max=10**6, help="Also show N questions with their answers.")
+    ] = 0,
     show_label: Annotated[
         str | None,
         typer.Option("--show-label", metavar="L", help="Shown questions are of no higher label; default: the lowest."),
     ] = None,
-    most: Annotated[int, typer.Option("--most", min=1, help="Pairs to ask at most, drawn by id, axes in turn.")] = 1200,
+    most: Annotated[
+        int, typer.Option("--most", min=1, max=10**9, help="Pairs to ask at most, drawn by id, axes in turn.")
+    ] = 1200,
     kinds: Annotated[bool, typer.Option("--kinds", help="Also a row for each kind of question and answer.")] = False,
     config: ConfigOption = None,
     sources: SourcesOption = None,
@@ -72,7 +76,7 @@ def canaries(
     path: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Where to write them, among the sources.")],
     n: Annotated[int, typer.Option("--n", min=1, max=1000, help="How many.")] = 10,
     label: Annotated[str | None, typer.Option("--label", metavar="L", help="Default: the project's highest.")] = None,
-    repeat: Annotated[int, typer.Option("--repeat", min=1, help="How often an epoch shows each.")] = 1,
+    repeat: Annotated[int, typer.Option("--repeat", min=1, max=10**6, help="How often an epoch shows each.")] = 1,
     config: ConfigOption = None,
     sources: SourcesOption = None,
     work: WorkOption = None,

@@ -5,6 +5,8 @@ Owns dispatch and reporting of failures. It must not import torch, duckdb or pol
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import tempfile
 import traceback
@@ -33,9 +35,12 @@ from hrmbuild.cli import (
     withdraw,
 )
 from hrmbuild.cli.output import print_json, write_every_letter
-from hrmbuild.errors import HrmbuildError, UsageError
+from hrmbuild.errors import HrmbuildError, InputError, UsageError
 
 BUG_STATUS = 70
+_UNUSABLE = frozenset(
+    {errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EPERM, errno.EROFS}
+)
 
 app = typer.Typer(
     name="hrmbuild",
@@ -104,9 +109,23 @@ def main(arguments: list[str]) -> int:
         # The reader of our output went away (`| head`): that is its right, and stdout must not complain at exit.
         sys.stdout = sys.stderr
         return 1
+    except (OSError, RuntimeError) as error:
+        return _unusable_path(error, as_json=as_json) or _report_bug(as_json=as_json)
     except Exception:  # noqa: BLE001 - the contract: any other error is our bug, reported as such with status 70
         return _report_bug(as_json=as_json)
     return int(status or 0)
+
+
+def _unusable_path(error: OSError | RuntimeError, *, as_json: bool) -> int | None:
+    """The exit status where the system refuses a path for what it is, wherever that was met; None for other errors."""
+    number = error.errno if isinstance(error, OSError) else errno.ELOOP if "Symlink loop" in str(error) else None
+    if number not in _UNUSABLE:
+        return None
+    where = str(getattr(error, "filename", None) or "a path")
+    told = InputError("path.unusable", f"the system refuses this path: {os.strerror(number)}", where=where[:300],
+                      fix="check the path and its permissions, or name another")  # fmt: skip
+    _report(told.as_dict(), text=str(told), as_json=as_json)
+    return told.exit_status
 
 
 def _usage_error(error: TyperException, *, as_json: bool) -> int:

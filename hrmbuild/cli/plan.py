@@ -34,9 +34,11 @@ def plan(
     ] = None,
     preset: Annotated[str | None, typer.Option("--preset", help="Size of the model, over the settings.")] = None,
     arch: Annotated[str | None, typer.Option("--arch", help="hrm, or a baseline: transformer, trm, ut, rins.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer updates, over the settings.")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, max=10**9, help="Optimizer updates, over the settings.")
+    ] = None,
     epochs: Annotated[float | None, typer.Option("--epochs", help="Passes over the corpus, over the settings.")] = None,
-    gpus: Annotated[int, typer.Option("--gpus", min=1, help="Ranks, one a GPU.")] = 1,
+    gpus: Annotated[int, typer.Option("--gpus", min=1, max=100_000, help="Ranks, one a GPU.")] = 1,
     gpu_type: Annotated[
         str | None,
         typer.Option("--gpu-type", metavar="T", help="H100, A100, L40S, RTX-4090, CPU, …; default: this one."),

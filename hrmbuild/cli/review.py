@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command(short_help="Go through pairs with the keyboard, in a page of this machine.")(review)
 
 
-N = Annotated[int, typer.Option("--n", min=1, help="How many pairs are drawn.")]
+N = Annotated[int, typer.Option("--n", min=1, max=10**6, help="How many pairs are drawn.")]
 Nonce = Annotated[
     str, typer.Option("--nonce", metavar="N", help="Decides the draw; two reviewers with one nonce see the same.")
 ]

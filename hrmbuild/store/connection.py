@@ -72,6 +72,7 @@ def _full_disk(path: Path, error: duckdb.Error) -> InputError | None:
 
 def _create(path: Path) -> None:
     """An empty database under its name, by rename: a kill leaves no half of a file that DuckDB would refuse."""
+    _check_name(path)
     incomplete = path.with_name(f".{path.name}.incomplete")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +85,17 @@ def _create(path: Path) -> None:
         sync_folder(path.parent)
 
 
+def _check_name(path: Path) -> None:
+    """DuckDB takes paths as UTF-8 only."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError("store.path_not_utf8", "the path of the corpus is not valid UTF-8", where=str(path),
+                         fix="rename the folder, or choose another with --work") from None  # fmt: skip
+
+
 def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    _check_name(path)
     if not path.exists():
         raise InputError(
             "store.missing",

@@ -221,3 +221,20 @@ def test_a_killed_run_goes_on_from_its_checkpoint(typed: Type, built: Path) -> N
     check(typed("train", "--steps", "500", "--out", "runs/long", "--json"), 2, "train.run_exists")
     metrics = (built / "runs" / "long" / "metrics.jsonl").read_text().splitlines()
     assert len(metrics) >= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "code"),
+    [
+        (("verify", "a" * 5000), 3, "path.unusable"),
+        (("init", "a/" * 2500), 3, "path.unusable"),
+        (("ledger", "--work", "loop"), 3, "path.unusable"),
+        (("ingest", "--work", "\udcff"), 3, "store.path_not_utf8"),
+        (("ingest", "--preview", "9" * 20), 2, "usage.arguments"),
+    ],
+)
+def test_a_path_that_no_system_takes_and_a_number_beyond_all_bounds(
+    typed: Type, project: Path, words: tuple[str, ...], status: int, code: str
+) -> None:
+    (project / "loop").symlink_to("loop")
+    check(typed(*words, "--json"), status, code)
