@@ -14,6 +14,7 @@ from hrmbuild.audit.report_input import ReportInput
 from hrmbuild.audit.report_people import decisions_section
 from hrmbuild.audit.report_sample import sample_section
 from hrmbuild.audit.report_sheets import datasheet, limits, lineage, public_summary
+from hrmbuild.audit.report_short import in_short
 from hrmbuild.audit.report_sources import funnel, sources_section, tokens_section
 from hrmbuild.audit.sample import sample_root
 from hrmbuild.records.pair import SPLITS
@@ -29,6 +30,7 @@ def report_value(given: ReportInput) -> dict[str, Any]:
         "what": "audit report",
         "label": report_label(given),
         "texts_up_to": given.clearance.up_to,
+        "no_text_shown": not any(given.clearance.allows(one.source.label) for one in given.manifest.sources),
         "about": about(given),
         "sources": sources_section(given),
         "funnel": funnel(given.manifest),
@@ -45,6 +47,7 @@ def report_value(given: ReportInput) -> dict[str, Any]:
     value["datasheet"] = datasheet(given, value)
     value["limits"] = limits(given)
     value["attention"] = attention(value)
+    value["in_short"] = in_short(value)
     return value
 
 
@@ -70,7 +73,7 @@ def attention(value: dict[str, Any]) -> list[dict[str, str]]:
         ("funnel", "a row does not balance", not funnel["whole"]["balanced"]),
         ("rejections", f"pairs held until somebody decides: {sum(value['rejections']['held'].values()):,}",
          bool(value["rejections"]["held"])),
-        ("personal", f"pairs that showed a secret: {value['secrets']['pairs']:,}; change it where it is used",
+        ("personal", f"pairs that showed a secret: {value['secrets']['pairs']:,}; change it wherever it is used",
          bool(value["secrets"]["pairs"])),
         ("conflicts", f"pairs that contradict one another: {value['conflicts']['pairs']:,}",
          bool(value["conflicts"]["pairs"])),
@@ -131,9 +134,9 @@ def recompute(given: ReportInput) -> list[dict[str, str]]:
     """What an auditor types to come to the same numbers."""
     folder = f"manifests/{given.folder_name}"
     steps = [
-        ("the bytes of the manifest", f"sha256sum {folder}/manifest.json", "the manifest's SHA-256 above"),
+        ("the bytes of the manifest", f"sha256sum {folder}/manifest.json", "the manifest's SHA-256 on the first page"),
         ("rows, leaves and roots, without hrmbuild", f"cd {folder} && python -I check.py",
-         "the content root above, from pairs.parquet"),
+         "the content root, from pairs.parquet"),
         ("rows, counts, reasons, and the bytes of every source", f"hrmbuild verify {folder} --sources FOLDER",
          "every check ok"),
         ("tokenizer and tokens as well", f"hrmbuild verify {folder} --deep", "every check ok"),
@@ -141,7 +144,7 @@ def recompute(given: ReportInput) -> list[dict[str, str]]:
     ]  # fmt: skip
     if given.sample is not None:
         command = f"hrmbuild audit sample {folder} --nonce {_quoted(given.sample.nonce)} --n {given.sample.n_asked}"
-        steps.append(("the sample", command, "the sample's digest below"))
+        steps.append(("the sample", command, "the sample's digest"))
     return [{"what": what, "command": command, "gives": gives} for what, command, gives in steps]
 
 

@@ -126,7 +126,7 @@ def report_lines(made: AuditReport) -> list[str]:
     about = value["about"]
     lines = [
         f"manifest      {about['manifest_sha256']}",
-        f"label         {value['label']} (texts up to {value['texts_up_to']})",
+        f"label         {value['label']} ({_shown(value)})",
         f"pairs         {about['pairs']:,} of {value['funnel']['files']['read']:,} files; "
         f"{value['rejections']['total']:,} rejections",
     ]
@@ -135,6 +135,12 @@ def report_lines(made: AuditReport) -> list[str]:
     lines += [f"to look at    {visible(one['text'])}" for one in value["attention"]]
     lines += _bound_lines(value["sample"]) if value["sample"] else []
     return [*lines, f"report        {made.written}"] if made.written else lines
+
+
+def _shown(value: dict[str, Any]) -> str:
+    if value["no_text_shown"]:
+        return f"no text is shown: all sources are above {value['texts_up_to']}; --show-label L shows more"
+    return f"texts up to {value['texts_up_to']}"
 
 
 def sample_lines(made: SampleReport) -> list[str]:

@@ -24,13 +24,9 @@ from hrmbuild.files import write_atomic
 FOLDER = "audit_report"
 """Its files do not end in `.j2`: what ends so compiles pairs, and enters the hash of all templates."""
 SECTIONS = (
-    ("about", "What this is"),
+    ("about", "What is in it"),
     ("sources", "Sources"),
-    ("funnel", "From records to pairs"),
-    ("tokens", "Tokens"),
     ("included", "Included corpora"),
-    ("splits", "Splits and axes"),
-    ("gates", "Gates"),
     ("rejections", "What was kept out, and why"),
     ("personal", "Personal data and secrets"),
     ("conflicts", "Conflicts"),
@@ -39,11 +35,16 @@ SECTIONS = (
     ("changes", "Changes since the manifest before"),
     ("sample", "Sample"),
     ("lineage", "Lineage"),
+    ("limits", "What this report cannot tell"),
+    ("funnel", "From records to pairs"),
+    ("tokens", "Tokens"),
+    ("splits", "Splits and axes"),
+    ("gates", "Gates"),
     ("public-summary", "Summary of training content"),
     ("datasheet", "Datasheet"),
-    ("limits", "What this report cannot tell"),
+    ("recompute", "Hashes, and how to recompute them"),
 )
-"""Anchor and title, in their order; a section on included corpora only where there are any."""
+"""Anchor and title, in the order in which who has to sign asks; included corpora only where there are any."""
 
 
 def render(value: dict[str, Any], path: Path) -> None:

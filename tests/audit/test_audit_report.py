@@ -165,6 +165,20 @@ def test_the_page_can_be_read_without_seeing_it(parsed: html.HtmlElement) -> Non
     assert [one.get("id") for one in parsed.xpath("//main/section")] == here
 
 
+def test_it_begins_with_what_to_look_at_and_what_is_in_it_each_beside_its_section(
+    made: AuditReport, parsed: html.HtmlElement
+) -> None:
+    (first,) = parsed.xpath("//main/section[1]")
+    assert [words(one) for one in first.iter("h3")] == ["To look at before signing", "In short", "Name and roots"]
+    told = {one["section"]: one["text"] for one in made.value["in_short"]}
+    assert set(told) <= {anchor for anchor, _ in SECTIONS} and all(text in words(first) for text in told.values())
+    n = {one["split"]: one["pairs"] for one in made.value["splits"]["rows"]}
+    assert told["splits"].startswith(f"240 pairs of a question and its answer: {n['train']} to train on")
+    assert f"{made.value['secrets']['pairs']} pairs refused" in told["personal"].partition("Secrets")[2]
+    assert "written by a language model" in told["lineage"] and "reviewed" in told["decisions"]
+    assert not made.value["no_text_shown"]
+
+
 def test_texts_of_documents_stay_texts(folder: Path, tmp_path: Path) -> None:
     request = ReportRequest(ALL, show_label="confidential")
     made = audit_report(None, request, project=company(folder), out=tmp_path / "all.html")
