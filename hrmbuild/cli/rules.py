@@ -63,6 +63,7 @@ def _lines(report: RulesReport) -> Iterator[str]:
 def _ruleset_lines(one: ReviewedRules) -> Iterator[str]:
     review, settled = one.review, one.hit_policy in ("first", "priority")
     yield f"{one.title} ({one.path}): {one.n_rules} rules, {review.n_cells:,} kinds of case looked at"
+    yield from (f"  assumed      {note}" for note in one.assumed)
     for overlap in review.overlaps:
         said = ", ".join(f"{rule} says {one.outcomes[rule]}" for rule in (overlap.deciding, overlap.other))
         how = f"{overlap.deciding} stands first and decides" if settled else "MEND: nothing says which decides"

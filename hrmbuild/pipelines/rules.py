@@ -18,6 +18,7 @@ from hrmbuild.pairs.context import SqlConnection
 from hrmbuild.pairs.rules_checked import CheckedRules, check_rules
 from hrmbuild.pairs.rules_review import RuleReview, review_rules
 from hrmbuild.pipelines.source_files import FoundFile, find_files
+from hrmbuild.readers.decision_table import NOT_DECLARED
 from hrmbuild.readers.inference import HEAD_BYTES
 from hrmbuild.readers.registry import RULE_FORMATS, choose_format
 from hrmbuild.readers.worker import read_guarded
@@ -40,6 +41,8 @@ class ReviewedRules:
     outcomes: dict[str, str]
     """Rule id -> its outcome."""
     review: RuleReview
+    assumed: tuple[str, ...] = ()
+    """Ranges of a decision table that its owner did not declare, as notes of its file."""
 
     @property
     def n_faults(self) -> int:
@@ -51,7 +54,7 @@ class ReviewedRules:
         """The keys of one entry of `rulesets`."""
         return {
             "path": self.path, "title": self.title, "hit_policy": self.hit_policy, "rules": self.n_rules,
-            "faults": self.n_faults, **self.review.as_dict(),
+            "faults": self.n_faults, "assumed": list(self.assumed), **self.review.as_dict(),
         }  # fmt: skip
 
 
@@ -136,10 +139,13 @@ def _reviewed(project: Project, file: FoundFile, format: str, connection: SqlCon
     settings = project.config.sources[file.entry]
     result = read_guarded(file.path, relative=file.relative, sha256=file.sha256, source=settings, format=format,
                           limits=project.config.limits)  # fmt: skip
+    assumed = tuple(note for note in result.notes if NOT_DECLARED in note)
     for record in result.records:
         if isinstance(record, RuleSetFile):
             checked = check_rules(record.ruleset, path=file.relative, connection=connection, as_of=project.config.as_of)
-            yield _entry(file.relative, checked, review_rules(checked, connection, seed=project.config.seed))
+            entry = _entry(file.relative, checked, review_rules(checked, connection, seed=project.config.seed))
+            yield replace(entry, assumed=assumed)
+            assumed = ()
 
 
 def _entry(path: str, checked: CheckedRules, review: RuleReview) -> ReviewedRules:

@@ -16,7 +16,16 @@ from typing import Any
 from hrmbuild.errors import InputError
 from hrmbuild.readers.decision_cells import CellError
 from hrmbuild.readers.decision_domains import Condition
-from hrmbuild.readers.decision_table import DecisionTable, HitPolicy, Output, Refusal, hit_policy, row_places, rule_sets
+from hrmbuild.readers.decision_table import (
+    DecisionTable,
+    HitPolicy,
+    Output,
+    Refusal,
+    hit_policy,
+    range_notes,
+    row_places,
+    rule_sets,
+)
 from hrmbuild.readers.result import SourceFile
 from hrmbuild.readers.table_shape import Shape
 from hrmbuild.records.document import Record, RuleSetFile
@@ -63,7 +72,8 @@ def sheet_records(
                          "would be missing", fix="give every row as many cells as the header has")  # fmt: skip
     policy, headings, notes = _headings(file, [column.name for column in shape.columns], refuse)
     table = _table(headings, [column.cells for column in shape.columns], name=name, policy=policy)
-    return records_of(file, table, rows, whole, refuse), notes
+    records = records_of(file, table, rows, whole, refuse)
+    return records, [*notes, *range_notes(table, records)]
 
 
 def refusal(file: SourceFile, names: Sequence[str], rows: Sequence[Locator]) -> Refusal:

@@ -19,6 +19,7 @@ from hrmbuild.errors import InputError
 from hrmbuild.readers.decision_cells import Cell, CellError, parse_cell
 from hrmbuild.readers.decision_domains import Axis, Condition, axis_of, cell_sql, cell_words, quoted
 from hrmbuild.readers.table_shape import identifier
+from hrmbuild.records.document import Record, RuleSetFile
 from hrmbuild.records.locator import Locator
 from hrmbuild.records.ruleset import FIRST_DECIDES, Parameter, Rule, RuleSet
 
@@ -35,6 +36,8 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _ARITHMETIC = re.compile(r"\s*(?:(\d+(?:\.\d+)?)|([^\W\d]\w*(?: \w+)*)|([-+*()]))")
 _NUMBER_IN_TEXT = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w]|\.\d)")
 _MOST_RULES = 1000
+NOT_DECLARED = "no range declared"
+"""What notes on assumed ranges say."""
 
 Refusal = Callable[[int | None, str, str, str], InputError]
 """(row, column, what is wrong, what is expected) -> the error with the place of the cell; None is the header."""
@@ -293,3 +296,19 @@ def _set_name(table: DecisionTable, output: Output) -> str:
 def row_places(ruleset: RuleSet, rows: Sequence[Locator]) -> dict[str, Locator]:
     """Rule id -> its row."""
     return {rule.id: place for rule, place in zip(ruleset.rules, rows, strict=True)}
+
+
+def range_notes(table: DecisionTable, records: Sequence[Record]) -> list[str]:
+    """The ranges that scenarios are drawn from and gaps are looked for in, where the owner declared none."""
+    facts = next((list(one.ruleset.facts.values()) for one in records if isinstance(one, RuleSetFile)), [])
+    told = [
+        f"{fact.text} {fact.min} to {fact.max}{f' {fact.unit}' if fact.unit else ''}"
+        for fact, column in zip(facts, table.conditions, strict=bool(facts))
+        if fact.min is not None and None in (column.low, column.high)
+    ]
+    values = [
+        f"{fact.text} {', '.join(fact.values)}"
+        for fact, column in zip(facts, table.conditions, strict=bool(facts))
+        if fact.type == "choice" and not column.values
+    ]
+    return [f"{NOT_DECLARED}, cases have {'; '.join([*told, *values])}"] if told or values else []

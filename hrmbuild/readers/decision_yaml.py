@@ -12,7 +12,7 @@ from hrmbuild.errors import InputError
 from hrmbuild.readers.decision_cells import CellError, ValueSort
 from hrmbuild.readers.decision_domains import Condition
 from hrmbuild.readers.decision_sheets import records_of
-from hrmbuild.readers.decision_table import DecisionTable, HitPolicy, Output, Refusal, hit_policy
+from hrmbuild.readers.decision_table import DecisionTable, HitPolicy, Output, Refusal, hit_policy, range_notes
 from hrmbuild.readers.result import ReadResult, SourceFile
 from hrmbuild.readers.yaml_text import YamlText
 from hrmbuild.records.locator import Locator
@@ -44,7 +44,8 @@ def yaml_rules(file: SourceFile, parsed: YamlText) -> ReadResult:
     table, notes = _table(file, parsed, value, rows)
     refuse = _refusal(file, parsed)
     whole = Locator(line_from=1, line_to=max(place.line_to or 1 for place in places))
-    return ReadResult(records_of(file, table, places, whole, refuse), notes=notes)
+    records = records_of(file, table, places, whole, refuse)
+    return ReadResult(records, notes=[*notes, *range_notes(table, records)])
 
 
 def _place(parsed: YamlText, path: tuple[str | int, ...]) -> Locator:

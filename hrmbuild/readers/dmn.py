@@ -18,7 +18,7 @@ from hrmbuild.errors import InputError
 from hrmbuild.readers.decision_cells import CellError, ValueSort, parse_cell
 from hrmbuild.readers.decision_domains import Condition
 from hrmbuild.readers.decision_sheets import records_of
-from hrmbuild.readers.decision_table import DecisionTable, Output, Refusal, hit_policy
+from hrmbuild.readers.decision_table import DecisionTable, Output, Refusal, hit_policy, range_notes
 from hrmbuild.readers.result import ReadResult, SourceFile, skip
 from hrmbuild.readers.xml_file import hardened_root
 from hrmbuild.readers.xml_texts import element_path, local
@@ -58,8 +58,10 @@ def _read_decision(file: SourceFile, root: etree._Element, decision: etree._Elem
     try:
         table, rows = _table(root, decision, name)
         refuse = _refusal(file, rows)
-        result.records.extend(records_of(file, table, rows, place, refuse))
-        result.notes.append(f"decision {name}: hit policy {table.hit_policy}, {len(rows)} rules")
+        records = records_of(file, table, rows, place, refuse)
+        result.records.extend(records)
+        told = [f"hit policy {table.hit_policy}, {len(rows)} rules", *range_notes(table, records)]
+        result.notes.extend(f"decision {name}: {one}" for one in told)
     except CellError as error:
         result.skips.append(skip("read.dmn_outside_subset", f"decision {name!r}: {error.what}", place))
     except InputError as error:

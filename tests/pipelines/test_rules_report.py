@@ -18,7 +18,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "rules").mkdir()
     (tmp_path / "hrmbuild.yaml").write_text(SETTINGS)
     (tmp_path / "rules" / "bad.csv").write_text(BAD)
-    (tmp_path / "rules" / "good.csv").write_text("F,km [0..100],decision\nA,<=10,near\nB,-,far\n")
+    (tmp_path / "rules" / "good.csv").write_text("F,km,decision\nA,<=10,near\nB,-,far\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -29,6 +29,7 @@ def test_a_rule_owner_reads_each_fault_with_a_case(project: Path, capsys: pytest
     assert "A says near, B says mid, for km 8; MEND" in shown
     assert "C never decides" in shown and "no rule says what happens for km" in shown
     assert "Good (rules/good.csv): 2 rules" in shown and "nothing to mend" in shown
+    assert shown.count("assumed") == 1 and "no range declared, cases have km 0 to 20" in shown
 
 
 def test_a_higher_label_hides_words_and_not_faults(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,6 +101,7 @@ def test_sheets_of_a_workbook_are_tables_and_one_that_is_none_is_a_skip(read_fil
     (bad,) = [one for one in result.skips if one.code == "read.bad_decision_table"]
     assert "A2:B2" in bad.detail and "'when km'" in bad.detail and "expected" in bad.detail
     assert any("no hit policy" in note for note in result.notes)
+    assert any("no range declared, cases have km 0 to 3.7" in note for note in result.notes), result.notes
 
 
 def test_the_examples_are_read(read_file):
