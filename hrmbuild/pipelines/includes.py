@@ -38,11 +38,9 @@ def open_includes(project: Project, *, max_label: str | None) -> tuple[Included,
 
     Raises:
         InputError: `include.missing`, `manifest.*`, `evidence.altered`.
-        ConfigError: `include.other_root`, `include.twice`, `include.nested`, `include.unknown_label`,
-            `include.unknown_stratum`.
+        ConfigError: `include.other_root`, `include.nested`, `include.unknown_label`, `include.unknown_stratum`.
         AnswerIsNoError: `include.above_max_label`.
     """
-    _check_once(project)
     found: list[Included] = []
     for number, settings in enumerate(project.config.include or ()):
         one = _open(project, settings, where=f"{project.config_path.name}: include.{number}")
@@ -50,19 +48,6 @@ def open_includes(project: Project, *, max_label: str | None) -> tuple[Included,
         check_evidence(one.folder, one.manifest, fix=_RESTORE)
         found.append(one)
     return tuple(found)
-
-
-def _check_once(project: Project) -> None:
-    roots = [one.root for one in project.config.include or ()]
-    for number, root in enumerate(roots):
-        if root in roots[:number]:
-            raise ConfigError(
-                "include.twice",
-                f"the corpus {root} is included already",
-                where=f"{project.config_path.name}: include.{number}",
-                why="all rows of the second one would be left out as duplicates of the first",
-                fix="leave one of the two out; `strata` lists several, and `repeat` shows its pairs more often",
-            )
 
 
 def _open(project: Project, settings: IncludeConfig, *, where: str) -> Included:
@@ -90,7 +75,9 @@ def _open(project: Project, settings: IncludeConfig, *, where: str) -> Included:
             f"{manifest.name} includes others itself",
             where=where,
             why="what is left out of each is decided by the corpus that is trained on",
-            fix="include " + ", ".join(one.name for one in manifest.includes) + " here, beside it, and freeze "
+            fix="include "
+            + ", ".join(f"{one.name} (root {one.content_root})" for one in manifest.includes)
+            + " here, beside it, and freeze "
             f"{manifest.name} without includes",
         )
     _check_strata(manifest, settings, where)

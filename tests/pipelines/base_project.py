@@ -50,9 +50,12 @@ def write(path: Path, pairs: list[dict[str, str]]) -> None:
 OWN = "A colleague has {} folders on the desk, a second one brings {} more of them in the afternoon. How many?"
 
 
-def frozen_base(folder: Path, planted: list[dict[str, str]], *, label: str = "public") -> Manifest:
+def frozen_base(folder: Path, planted: list[dict[str, str]], *, label: str = "public", logic: bool = True) -> Manifest:
     write(folder / "general.jsonl", rows(0, 300, "What is {} plus {}?") + planted)
-    write(folder / "logic.jsonl", rows(0, 200, "Somebody counts from {} on for {} steps. Where does it end?"))
+    write(
+        folder / "logic.jsonl",
+        rows(0, 200 if logic else 2, "Somebody counts from {} on for {} steps. Where does it end?"),
+    )
     (folder / "hrmbuild.yaml").write_text(BASE.replace("LABEL", label))
     project = load_project(folder / "hrmbuild.yaml")
     ingest(project)

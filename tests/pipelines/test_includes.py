@@ -8,14 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from base_project import Two, base_folder, company, copied, frozen_base, rows
+from base_project import Two, base_folder, company, copied, frozen_base, rows, write
 
 from hrmbuild.audit.evidence import read_rows
 from hrmbuild.audit.manifest import digest_line, read_manifest
 from hrmbuild.config.loading import Project, load_project
 from hrmbuild.errors import AnswerIsNoError, ConfigError, InputError
+from hrmbuild.pipelines.audit_report import ReportRequest, audit_report
+from hrmbuild.pipelines.audit_trace import trace
 from hrmbuild.pipelines.freeze import freeze, is_frozen_as
 from hrmbuild.pipelines.included_rows import read_left_out
+from hrmbuild.pipelines.manifests import current_manifest
 from hrmbuild.pipelines.package import package
 from hrmbuild.pipelines.progress import SilentProgress
 from hrmbuild.pipelines.train import train
@@ -91,7 +94,9 @@ def test_a_base_that_is_not_the_frozen_one_stops_freeze_and_train(
 
 def test_another_root_and_an_unknown_stratum_are_named(two: Two, tmp_path: Path) -> None:
     copied(two, tmp_path)
+    again = f"include:\n  - {{manifest: ../other, root: {two.base.content_root}}}\n"
     cases = {
+        "config.bad_value": {"include:\n": again},
         "include.other_root": {f"root: {two.base.content_root}": f"root: {'ab' * 32}"},
         "include.unknown_stratum": {"root: ": "strata: [generel], root: "},
     }
@@ -99,6 +104,20 @@ def test_another_root_and_an_unknown_stratum_are_named(two: Two, tmp_path: Path)
         with pytest.raises(ConfigError) as caught:
             freeze(company(tmp_path / "company", two.base, **changed))
         assert caught.value.code == code
+
+
+def test_a_base_that_includes_others_is_refused_and_says_what_to_include(two: Two, tmp_path: Path) -> None:
+    copied(two, tmp_path)
+    text = (tmp_path / "company" / "hrmbuild.yaml").read_text()
+    (tmp_path / "above").mkdir()
+    nested = f"../company/manifests/{two.manifest.content_root[:12]}, root: {two.manifest.content_root}"
+    before, _, after = text.partition("include:")
+    after = after[after.index("train:") :]
+    (tmp_path / "above" / "hrmbuild.yaml").write_text(f"{before}include:\n  - {{manifest: {nested}}}\n{after}")
+    with pytest.raises(ConfigError) as caught:
+        freeze(load_project(tmp_path / "above" / "hrmbuild.yaml"))
+    assert caught.value.code == "include.nested"
+    assert "base-mix" in str(caught.value.fix) and two.base.content_root in str(caught.value.fix)
 
 
 @pytest.mark.slow
@@ -166,13 +185,33 @@ def test_what_a_manifest_says_of_an_include_is_checked(
 
 
 @pytest.mark.slow
-def test_of_two_bases_with_equal_rows_the_first_is_taken(two: Two, tmp_path: Path) -> None:
+def test_of_two_bases_with_one_name_the_first_holds_and_both_are_told_apart(two: Two, tmp_path: Path) -> None:
     copied(two, tmp_path)
-    other = frozen_base(tmp_path / "other", rows(5000, 20, "What follows {} and {}?"))
+    asked = [row["instruction"] for row in read_rows(base_folder(two.project), "train") if row["stratum"] == "logic"]
+    otherwise = [{"instruction": one, "response": "Nowhere."} for one in asked[:40]]
+    write(tmp_path / "other" / "logic.jsonl", [])
+    other = frozen_base(tmp_path / "other", [*rows(5000, 20, "What follows {} and {}?"), *otherwise], logic=False)
     text = (tmp_path / "company" / "hrmbuild.yaml").read_text()
     line = f"  - {{manifest: ../other/manifests/{other.content_root[:12]}, root: {other.content_root}}}\ntrain:"
     (tmp_path / "company" / "hrmbuild.yaml").write_text(text.replace("train:", line, 1))
-    manifest = freeze(load_project(tmp_path / "company" / "hrmbuild.yaml")).manifest
+    project = load_project(tmp_path / "company" / "hrmbuild.yaml")
+    manifest = freeze(project).manifest
     first, second = manifest.includes or ()
+    assert 20 < second.left_out["include.contradiction"] <= 40
+    names = {f"base-mix {one.content_root[:12]}" for one in (first, second)}
+    told = {source.path.partition(":")[0] for source in manifest.trained_sources}
+    assert told == {"own.jsonl", *names}
+    folder = project.manifests_folder / manifest.content_root[:12]
+    report = verify(current_manifest(project) or folder, project=project, deep=True)
+    assert report.ok and {f"include {name}" for name in names} <= {one.name for one in report.checks}
+    value = audit_report(None, ReportRequest(), project=project, page=False).value["included"]
+    assert {one["name"] for one in value["corpora"]} == names
+    assert {one["sides"][0]["path"] for one in value["conflicts"]} >= {
+        f"base-mix {first.content_root[:12]}: logic.jsonl"
+    }
+    gone = next(
+        one for one in read_left_out(current_manifest(project) or folder) if one.content_root == other.content_root
+    )
+    assert trace(project, gone.id).found["base"]["content_root"] in (first.content_root, second.content_root)
     assert first == (two.manifest.includes or ())[0].model_copy(update={"taken": first.taken, "sources": first.sources})
     assert 0 < second.taken.pairs <= 20 < second.left_out["include.duplicate"]
