@@ -17,7 +17,10 @@ import hashlib  # noqa: E402
 import json  # noqa: E402
 import pathlib  # noqa: E402
 
-import pyarrow.parquet as parquet  # noqa: E402
+try:
+    import pyarrow.parquet as parquet
+except ImportError:
+    sys.exit("check.py reads Parquet with pyarrow, which is not here: python -m pip install pyarrow")
 
 SPLITS = ("train", "dev", "test")
 BESIDE = {"manifest.json", "manifest.sha256", "manifest.dsse.json", "erased.json"}
@@ -109,4 +112,8 @@ def main(folder: pathlib.Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent))
+    here = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent
+    try:
+        sys.exit(main(here))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        sys.exit(f"{here} is no manifest's folder, or its manifest cannot be read: {error!r}")

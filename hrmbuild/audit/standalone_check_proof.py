@@ -33,7 +33,10 @@ def main(proof: dict, manifest: bytes) -> str:
 
 
 if __name__ == "__main__":
-    files = [pathlib.Path(name).read_bytes() for name in sys.argv[1:]] + [b""]
-    told = main(json.loads(files[0]), files[1])
+    try:
+        files = [pathlib.Path(name).read_bytes() for name in sys.argv[1:3]] + [b""]
+        told = main(json.loads(files[0]), files[1])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        sys.exit(f"NOT SHOWN: a file cannot be read ({error!r}). {__doc__}")
     print(told)
     sys.exit(told.startswith("NOT"))

@@ -166,6 +166,10 @@ def test_another_content_root_is_found(folder: Path) -> None:
     edit_manifest(folder, lambda told: told.update(content_root="0" * 64))
     assert failed(folder) == ["content_root"]
     assert "content_root differs" in run_checker(folder).stdout
+    (folder / "frozen" / "manifest.json").write_text("[")
+    said = run_checker(folder)
+    assert (said.returncode, said.stdout, "Traceback" in said.stderr) == (1, "", False)
+    assert "its manifest cannot be read" in said.stderr
 
 
 def test_a_manifest_in_other_bytes_is_refused(folder: Path) -> None:
