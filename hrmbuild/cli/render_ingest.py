@@ -42,7 +42,9 @@ def ingest_lines(report: IngestReport) -> list[str]:
     lines += [f"  {code}  {n:,}" for code, n in balance.reasons.items()]
     lines += [f"  {code}  {n:,} held until a decision: hrmbuild rejections --held" for code, n in balance.held.items()]
     n_skipped = sum(one.n_skipped for one in report.sources)
-    aside = [f"{n_skipped:,} parts of files were seen and not read"] if n_skipped else []
+    aside = (
+        [f"{n_skipped:,} parts of files were seen and not read (hrmbuild audit report lists them)"] if n_skipped else []
+    )
     aside += [f"{report.n_hidden:,} hidden files and folders were not looked at"] if report.n_hidden else []
     return [*lines, "", *aside, _summary(report)]
 
