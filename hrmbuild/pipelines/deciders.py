@@ -48,7 +48,7 @@ class Stated:
         if self.key is None:
             return Decider(None, UNAUTHENTICATED)
         key, known_as = deciding_key(project, self.key, person=self.person, ask=self.ask)
-        return Decider(key, self.person or known_as or UNAUTHENTICATED)
+        return Decider(key, self.person or known_as or f"key {key.fingerprint[:16]}")
 
 
 def deciding_key(

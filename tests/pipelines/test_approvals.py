@@ -216,6 +216,7 @@ def test_who_approves_is_named_by_the_trust_file_and_sees_what_is_still_awaited(
     asking.project.corpus_path.write_bytes(b"as good as locked by an ingest")
     report = decide(asking.project, "approve", [str(asking.manifest)], stated)
     assert report.approvals[0].awaited[0].startswith("there is no trust.yaml")
+    assert report.recorded[0].decision.person == f"key {(report.recorded[0].keyid or '')[:16]}"
     with pytest.raises(InputError):
         decide(asking.project, "approve", ["a.jsonl"], stated)
 
