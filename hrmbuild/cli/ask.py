@@ -66,6 +66,9 @@ def ask(
     from hrmbuild.pipelines.ask import AskSettings, ask_lines, sampling_settings
     from hrmbuild.pipelines.ask import ask as run
 
+    if jsonl and as_json:
+        raise UsageError("ask.arguments", "--json prints one object and --jsonl one a line", where="hrmbuild ask",
+                         fix="name one of the two")  # fmt: skip
     sampling = sampling_settings(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     folder, question = _package_and_question(words or [], jsonl=jsonl, config=config, work=work)
     withdrawn = _withdrawn(folder, config, work)

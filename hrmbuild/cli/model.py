@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hrmbuild.cli.keys import KeyOption, ask_secret
-from hrmbuild.cli.options import AcceptOption, ConfigOption, SourcesOption, WorkOption, project_of
+from hrmbuild.cli.options import AcceptOption, ConfigOption, SourcesOption, StepsOption, WorkOption, project_of
 from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit, print_bytes, say_nothing
 from hrmbuild.errors import UsageError
 
@@ -29,18 +29,9 @@ def train(
     ] = None,
     preset: Annotated[str | None, typer.Option("--preset", help="Size of the model, over the settings.")] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="RUN", help="Run folder; default: runs/NAME.")] = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", min=1, max=10**9, help="Optimizer updates, over the settings.")
-    ] = None,
+    steps: StepsOption = None,
     gpus: Annotated[
-        int | None,
-        typer.Option(
-            "--gpus",
-            min=1,
-            max=100_000,
-            metavar="N",
-            help="Ranks: GPUs, default all; without a GPU N CPU processes, 1.",
-        ),
+        int | None, typer.Option("--gpus", min=1, max=9999, metavar="N", help="Ranks: GPUs, default all; on a CPU 1.")
     ] = None,
     arch: Annotated[str | None, typer.Option("--arch", help="hrm, or a baseline: transformer, trm, ut, rins.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest complete checkpoint.")] = False,

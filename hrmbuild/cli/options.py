@@ -23,6 +23,9 @@ WorkOption = Annotated[
         "--work", metavar="DIR", help="Folder for corpus, manifests, runs and packages; default: the settings' folder."
     ),
 ]
+StepsOption = Annotated[
+    int | None, typer.Option("--steps", min=1, max=10**9, help="Optimizer updates, over the settings.")
+]
 AcceptOption = Annotated[
     str | None,
     typer.Option(

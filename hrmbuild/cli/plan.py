@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hrmbuild.cli.options import AcceptOption, ConfigOption, SourcesOption, WorkOption, project_of
+from hrmbuild.cli.options import AcceptOption, ConfigOption, SourcesOption, StepsOption, WorkOption, project_of
 from hrmbuild.cli.output import JsonFlag, emit, table
 from hrmbuild.config.loading import find_config
 from hrmbuild.errors import UsageError
@@ -34,9 +34,7 @@ def plan(
     ] = None,
     preset: Annotated[str | None, typer.Option("--preset", help="Size of the model, over the settings.")] = None,
     arch: Annotated[str | None, typer.Option("--arch", help="hrm, or a baseline: transformer, trm, ut, rins.")] = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", min=1, max=10**9, help="Optimizer updates, over the settings.")
-    ] = None,
+    steps: StepsOption = None,
     epochs: Annotated[float | None, typer.Option("--epochs", help="Passes over the corpus, over the settings.")] = None,
     gpus: Annotated[int, typer.Option("--gpus", min=1, max=100_000, help="Ranks, one a GPU.")] = 1,
     gpu_type: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hrmbuild.cli.options import ConfigOption, SourcesOption, WorkOption, project_of
+from hrmbuild.cli.options import ConfigOption, SourcesOption, StepsOption, WorkOption, project_of
 from hrmbuild.cli.output import JsonFlag, TerminalProgress, emit, table, visible
 
 
@@ -36,9 +36,7 @@ def build(
         str, typer.Option("--until", metavar="STAGE", help="Last stage: ingest, freeze, train, package or verify.")
     ] = "verify",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show which stages would run, and why.")] = False,
-    steps: Annotated[
-        int | None, typer.Option("--steps", min=1, max=10**9, help="Optimizer updates, over the settings.")
-    ] = None,
+    steps: StepsOption = None,
     preset: Annotated[str | None, typer.Option("--preset", help="Size of the model, over the settings.")] = None,
     gpus: Annotated[
         int | None, typer.Option("--gpus", min=1, max=100_000, metavar="N", help="Ranks of the training, as in train.")

@@ -87,11 +87,10 @@ def _create(path: Path) -> None:
 
 def _check_name(path: Path) -> None:
     """DuckDB takes paths as UTF-8 only."""
-    try:
-        str(path).encode("utf-8")
-    except UnicodeEncodeError:
-        raise InputError("store.path_not_utf8", "the path of the corpus is not valid UTF-8", where=str(path),
-                         fix="rename the folder, or choose another with --work") from None  # fmt: skip
+    written = str(path).encode("utf-8", "backslashreplace").decode()
+    if written != str(path):
+        raise InputError("store.path_not_utf8", "the path of the corpus is not valid UTF-8", where=written,
+                         fix="rename the folder, or choose another with --work")  # fmt: skip
 
 
 def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:

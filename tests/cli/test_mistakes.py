@@ -231,9 +231,10 @@ def test_a_killed_run_goes_on_from_its_checkpoint(typed: Type, built: Path) -> N
         (("ledger", "--work", "loop"), 3, "path.unusable"),
         (("ingest", "--work", "\udcff"), 3, "store.path_not_utf8"),
         (("ingest", "--preview", "9" * 20), 2, "usage.arguments"),
+        (("ask", "--jsonl"), 2, "ask.arguments"),
     ],
 )
-def test_a_path_that_no_system_takes_and_a_number_beyond_all_bounds(
+def test_a_path_that_no_system_takes_a_number_beyond_all_bounds_and_flags_that_conflict(
     typed: Type, project: Path, words: tuple[str, ...], status: int, code: str
 ) -> None:
     (project / "loop").symlink_to("loop")
