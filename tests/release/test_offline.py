@@ -28,8 +28,9 @@ def test_the_road_ends_verified_and_answers(from_bundle: Environment, tmp_path: 
     assert [stage["stage"] for stage in built["stages"] if stage["done"]] == [
         "ingest", "freeze", "train", "package", "verify",
     ]  # fmt: skip
+    shown = ("--show", "3", "--show-label", "internal")
     scores = json.loads(
-        from_bundle.run("hrmbuild", "eval", "--split", "test", "--most", "20", "--show", "3", "--json", cwd=project)
+        from_bundle.run("hrmbuild", "eval", "--split", "test", "--most", "20", *shown, "--json", cwd=project)
     )
     assert len(scores["examples"]) == 3
     asked = json.loads(from_bundle.run("hrmbuild", "ask", "1. Pay.\nWhat is decided?", "--json", cwd=project))
