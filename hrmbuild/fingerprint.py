@@ -67,7 +67,10 @@ def strict_json(data: bytes | str) -> Any:
         ValueError: it is no such JSON, or nested too deep to be read.
     """
     try:
-        return json.loads(data, object_pairs_hook=_each_key_once)
+        text = (
+            data.decode("utf-8") if isinstance(data, bytes) else data
+        )  # else Python would guess UTF-16 and take a BOM
+        return json.loads(text, object_pairs_hook=_each_key_once)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
 

@@ -41,6 +41,8 @@ class VerifyReport:
     """`manifest`, `run` or `package`."""
     path: str
     checks: tuple[Check, ...]
+    trust: str | None = None
+    """The trust file that was asked."""
 
     @property
     def intact(self) -> bool:
@@ -73,6 +75,7 @@ class VerifyReport:
             "authentic": self.authentic,
             "checks": [check.as_dict() for check in self.checks],
             "not_looked_at": list(self.not_looked_at),
+            "trust": self.trust,
         }
 
 

@@ -262,6 +262,11 @@ def decision_checks(decisions: Decisions, log: Log, *, trust: Trust | None) -> I
         return
     judged = [(one, one.judge(trust)) for one in decisions.recorded if one.keyid is not None]
     doubted = [f"{one.title}: {verdict.detail}" for one, verdict in judged if not verdict.ok]
+    doubted += [
+        f"{one.title}: states a day before the line of {LOG_NAME} that it follows: a key may have expired since"
+        for one, _ in judged
+        if log.is_before(one.decision.at, one.decision.log_head)
+    ]
     doubted += ["lines that are no decisions"] if decisions.problems else []
     people = sorted({verdict.person for _, verdict in judged if verdict.person})
     told = [*people, *([f"{n - len(judged)} {UNAUTHENTICATED}"] if n > len(judged) else [])]

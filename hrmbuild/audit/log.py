@@ -14,6 +14,7 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from hrmbuild.records.log import LogEntry
 
 LOG_NAME = "log.jsonl"
 START = "0" * 64
+_CLOCKS_DIFFER = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,23 @@ class Log:
         """Link of the last entry."""
         return self.links[-1] if self.links else START
 
+    def is_before(self, stated: object, link: str) -> bool:
+        """Whether a stated time lies more than a day before the line with this link: so far may clocks differ."""
+        entry = next((one for one, known in zip(self.entries, self.links, strict=True) if known == link), None)
+        then, told = (_time(stated), _time(entry.at)) if entry is not None else (None, None)
+        return then is not None and told is not None and then < told - _CLOCKS_DIFFER
+
     def knows(self, event: str, sha256: str) -> bool:
         """Whether an event on this digest is told."""
         return any((one.event, one.sha256) == (event, sha256) for one in self.entries)
+
+
+def _time(at: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(at) if isinstance(at, str) else None
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None
 
 
 def read_log(path: Path) -> Log:

@@ -87,12 +87,13 @@ def _problems(envelope: Envelope, manifest: Manifest, data: bytes) -> Iterator[s
         yield "it states another content_root or label"
 
 
-def log_check(log: Log | None, *, event: str, sha256: str, stated_head: object) -> Check:
+def log_check(log: Log | None, *, event: str, sha256: str, stated_head: object, signed_at: object = None) -> Check:
     """Whether the project's log holds, knows this artifact, and still reaches what a signature says of it.
 
     Args:
         log: None where the project has none.
         stated_head: head of the log that a signature states; None without one.
+        signed_at: the time that it states.
     """
     if stated_head is None and (log is None or (not log.entries and log.problem is None)):
         return not_looked_at("log", "there is none: nothing tells that this was made here, or when")
@@ -103,6 +104,8 @@ def log_check(log: Log | None, *, event: str, sha256: str, stated_head: object) 
         wrong.append(f"it does not know this {event} ({sha256[:12]})")
     if stated_head is not None and stated_head not in log.links:
         wrong.append("it does not reach the head that the signature states: its end was cut off, or it is another log")
+    elif stated_head is not None and log.is_before(signed_at, str(stated_head)):
+        wrong.append("the signature states a day before the line whose head it states: a key may have expired since")
     return Check(
         "log", not wrong, named(wrong) if wrong else f"{len(log.links)} entries, each chained to the one before"
     )

@@ -40,9 +40,7 @@ def included_section(given: ReportInput) -> dict[str, Any] | None:
         "files": [_file(*one) for one in included_files(given.manifest)],
         "contradictions": sum(one.left_out.get(CONTRADICTION, 0) for one in includes),
         "conflicts": [_conflict(one, given) for one in given.included_conflicts],
-        "unknown_makers": sum(
-            source.maker in (None, "unknown") for _, _, source, _ in included_files(given.manifest)
-        ),
+        "unknown_makers": sum(source.maker in (None, "unknown") for _, _, source, _ in included_files(given.manifest)),
     }
 
 

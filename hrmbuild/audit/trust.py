@@ -10,6 +10,7 @@ is not revoked. The day is the one that the signer states; so a revoked key coun
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -52,6 +53,8 @@ class Trust:
     keys: tuple[KnownKey, ...]
     today: date
     """Day of the verification."""
+    path: Path | None = None
+    """The file; whose list it is decides what an answer is worth."""
 
     def judge(self, envelope: Envelope, *, role: Role, signed_at: object) -> Verdict:
         """Whether `envelope` counts as signed by somebody who may sign as `role`.
@@ -106,7 +109,8 @@ def read_trust(path: Path, *, today: date, verified: Path | None = None) -> Trus
 
     Raises:
         UsageError: `trust.not_found`, `trust.inside`.
-        ConfigError: `config.*` with line and column; `trust.wrong_fingerprint`, `trust.key_twice`, `trust.bad_day`.
+        ConfigError: `config.*` with line and column; `trust.wrong_fingerprint`, `trust.key_twice`,
+            `trust.person_twice`, `trust.bad_day`.
         InputError: `keys.unreadable`.
     """
     if verified is not None and path.resolve().is_relative_to(verified.resolve()):
@@ -116,7 +120,7 @@ def read_trust(path: Path, *, today: date, verified: Path | None = None) -> Trus
     entries = _read_file(path).keys
     known = [(f"{path.name}: keys.{number}", entry, _key_of(entry, path)) for number, entry in enumerate(entries)]
     raise_all([*_entry_problems(known), *_twice(known)])
-    return Trust(tuple(KnownKey(entry, key) for _, entry, key in known), today)
+    return Trust(tuple(KnownKey(entry, key) for _, entry, key in known), today, path)
 
 
 def _read_file(path: Path) -> TrustFile:
@@ -161,10 +165,16 @@ def _is_day(text: str) -> bool:
 
 
 def _twice(known: Sequence[tuple[str, TrustedKey, PublicKey]]) -> list[HrmbuildError]:
-    """One key is one person: a key under two names could be its own second pair of eyes."""
+    """One key is one person: a key under two names could be its own second pair of eyes; so could a person whose name
+    is spelt in two ways."""
     seen: dict[str, str] = {}
+    spelt: dict[str, str] = {}
     problems: list[HrmbuildError] = []
     for where, entry, key in known:
+        plain = "".join(unicodedata.normalize("NFKC", entry.person).casefold().split())
+        if spelt.setdefault(plain, entry.person) != entry.person:
+            what = f"{entry.person!r} and {spelt[plain]!r} would count as two persons"
+            problems.append(ConfigError("trust.person_twice", what, where=where, fix="spell one person in one way"))
         if key.fingerprint in seen:
             what = f"the key of {entry.person} is that of {seen[key.fingerprint]}"
             problems.append(ConfigError("trust.key_twice", what, where=where, fix="list each key once"))

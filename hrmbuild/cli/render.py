@@ -80,8 +80,9 @@ def verify_lines(report: VerifyReport) -> list[str]:
     n_aside = len(report.not_looked_at)
     aside = f"; {n_aside} thing{'s were' if n_aside > 1 else ' was'} not looked at (--)" if n_aside else ""
     asked = any(check.about_who for check in report.checks)
+    by = f" (by {here(Path(report.trust))})" if report.trust is not None and report.authentic is not None else ""
     answers = {True: "yes", False: "no", None: "not to be told" if asked else "not asked (--trust asks)"}
-    lines += ["", f"intact        {answers[report.intact]}", f"authentic     {answers[report.authentic]}"]
+    lines += ["", f"intact        {answers[report.intact]}", f"authentic     {answers[report.authentic]}{by}"]
     return [*lines, verdict + aside]
 
 

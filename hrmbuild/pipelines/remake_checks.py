@@ -19,10 +19,12 @@ from pathlib import Path
 from hrmbuild.audit.checks import Check, named, not_looked_at
 from hrmbuild.audit.decisions import DECISIONS_NAME
 from hrmbuild.audit.edits import EDITS_NAME
-from hrmbuild.audit.log import LOG_NAME
+from hrmbuild.audit.log import LOG_NAME, Log, read_log
+from hrmbuild.audit.manifest import load_manifest_bytes
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import HrmbuildError
 from hrmbuild.files import disk_errors
+from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.pipelines.corpus_checks import compare_with_corpus
 from hrmbuild.pipelines.gate_counts import gate_entries
 from hrmbuild.pipelines.identity import code_sha256, freeze_settings_sha256, project_templates
@@ -59,7 +61,7 @@ def remake_checks(remake: Remake, folder: Path, manifest: Manifest, *, progress:
         shutil.rmtree(chosen, ignore_errors=True)
     scratch = replace(project, work=chosen)
     try:
-        _prepare(project, chosen)
+        _prepare(project, chosen, folder)
         began_s = time.monotonic()
         made_now = ingest(scratch, progress=progress).redone
         seconds = time.monotonic() - began_s
@@ -72,14 +74,30 @@ def remake_checks(remake: Remake, folder: Path, manifest: Manifest, *, progress:
         (project.work / STATE_NAME).rmdir()  # of other manifests there may be one under way
 
 
-def _prepare(project: Project, state: Path) -> None:
-    """What persons decided has its part in which pairs there are."""
+def _prepare(project: Project, state: Path, folder: Path) -> None:
+    """What persons had decided when this was frozen has its part in which pairs there are."""
+    work, digest = project.work, sha256_hex(load_manifest_bytes(folder))
     with disk_errors(state):
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in (DECISIONS_NAME, EDITS_NAME, LOG_NAME):
             (state / name).unlink(missing_ok=True)
-            if (project.work / name).is_file():
-                shutil.copy2(project.work / name, state / name)
+            if (work / name).is_file():
+                shutil.copy2(work / name, state / name)
+        log = read_log(work / LOG_NAME)
+        frozen_as = next((one.n for one in log.entries if (one.event, one.sha256) == ("freeze", digest)), None)
+        if frozen_as is not None:
+            _cut_after(state, log, frozen_as)
+
+
+def _cut_after(state: Path, log: Log, frozen_as: int) -> None:
+    """Leave out what the log tells from the freeze on: later decisions changed other manifests."""
+    lines = (state / LOG_NAME).read_bytes().splitlines(keepends=True)
+    (state / LOG_NAME).write_bytes(b"".join(lines[: frozen_as - 1]))
+    if (state / DECISIONS_NAME).is_file():
+        before = {one.sha256 for one in log.entries[: frozen_as - 1]}
+        decisions = (state / DECISIONS_NAME).read_bytes().splitlines(keepends=True)
+        kept = [line for line in decisions if sha256_hex(line.removesuffix(b"\n")) in before]
+        (state / DECISIONS_NAME).write_bytes(b"".join(kept))
 
 
 def _rate(scratch: Project, made_now: Collection[str], seconds: float) -> str:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hrmbuild.audit.checks import Check, not_looked_at
+from hrmbuild.audit.erased import ERASED_NAME
 from hrmbuild.audit.evidence import TOKENIZER_NAME
 from hrmbuild.audit.manifest import load_manifest_bytes, read_manifest
 from hrmbuild.config.loading import Project
@@ -61,8 +62,9 @@ def check_batches(
             yield Check("batches", False, "the run names other included corpora than its manifest")
             return
         with tempfile.TemporaryDirectory(prefix="hrmbuild-") as scratch:
-            again = _encoded(Path(scratch) / "tokens", frozen, progress or SilentProgress()) if deep else None
-            yield from _tokens_checks(record, frozen, project.work, again, deep=deep)
+            why_not = _why_not_encoded(frozen, deep=deep)
+            again = None if why_not else _encoded(Path(scratch) / "tokens", frozen, progress or SilentProgress())
+            yield from _tokens_checks(record, frozen, project.work, again, why_not=why_not)
             data = again or _open(project.work, config)
             if data is None:
                 yield not_looked_at("batches", "no token files are at hand: --deep makes them again")
@@ -97,15 +99,30 @@ def _open(work: Path, config: RunConfig) -> TokenData | None:
     return open_token_files(folder, content_root=root, tokenizer_sha256=digest) if folder.is_dir() else None
 
 
-def _encoded(folder: Path, frozen: FrozenCorpus, progress: Progress) -> TokenData | None:
-    """The manifest encoded again; None where an included corpus is not at hand."""
+def _why_not_encoded(frozen: FrozenCorpus, *, deep: bool) -> str | None:
+    if not deep:
+        return "--deep does"
     if len(frozen.included) < len(frozen.manifest.includes or ()):
-        return None
-    return encoded_again(folder, frozen, progress=progress)
+        return "an included corpus is not at hand"
+    packs = (frozen.folder, *frozen.included.values())
+    return "texts of it were erased" if any((one / ERASED_NAME).exists() for one in packs) else None
+
+
+def _encoded(folder: Path, frozen: FrozenCorpus, progress: Progress) -> TokenData:
+    """The manifest encoded again.
+
+    Raises:
+        InputError: `evidence.unreadable`: a row without texts; the checks of rows name it.
+    """
+    try:
+        return encoded_again(folder, frozen, progress=progress)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError("evidence.unreadable", f"a row cannot be encoded: {error!r}", where=str(frozen.folder),
+                         fix="restore the manifest's folder") from error  # fmt: skip
 
 
 def _tokens_checks(
-    record: RunRecord, frozen: FrozenCorpus, work: Path, again: TokenData | None, *, deep: bool
+    record: RunRecord, frozen: FrozenCorpus, work: Path, again: TokenData | None, *, why_not: str | None
 ) -> Iterator[Check]:
     """The token files at hand, and those that the run says it read, beside the manifest."""
     name = "token files"
@@ -123,10 +140,9 @@ def _tokens_checks(
     elif again is not None:
         yield Check(name, True, "the manifest encodes to the same bytes" if held else "not at hand; encoded again")
     else:
-        why = "an included corpus is not at hand" if deep else "--deep does"
         if held is not None and len(frozen.included) == len(frozen.manifest.includes or ()):
             yield _ids_check(frozen, held)
-        yield not_looked_at(name, f"their tokens were not encoded again from the manifest ({why})")
+        yield not_looked_at(name, f"their tokens were not encoded again from the manifest ({why_not})")
 
 
 def _ids_check(frozen: FrozenCorpus, held: TokenData) -> Check:

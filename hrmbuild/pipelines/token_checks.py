@@ -48,8 +48,8 @@ def check_tokenizer(
                 continue
             except InputError as error:
                 ok, detail = False, error.what
-            except ValueError as error:
-                ok, detail = False, f"{error}"
+            except (ValueError, KeyError, TypeError) as error:
+                ok, detail = False, f"rows cannot be read: {error!r}"
             yield Check(name, ok, detail)
 
 

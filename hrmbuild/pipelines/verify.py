@@ -76,15 +76,17 @@ def verify(
     kind = recognise(folder)
     judge = _trust_for(trust, project, folder)
     chain = _Chain(project, corpus, sources, progress, deep=deep, trust=judge)
+    asked = str(judge.path) if judge is not None else None
     if kind == "manifest":
         report = verify_manifest(folder, corpus=chain.corpus, sources=chain.sources, deep=chain.deep, trust=judge,
                                  log=chain.log_of(folder), project=project, progress=progress)  # fmt: skip
-        return replace(report, path=str(path))
+        return replace(report, path=str(path), trust=asked)
     if kind == "run":
         who = [] if judge is None else [not_looked_at("signed by", "a run carries no signature: its package does")]
         who = [replace(check, about_who=True) for check in who]
-        return VerifyReport("run", str(path), (*verify_run_folder(folder), *who, *chain.of_run(folder)))
-    return VerifyReport("package", str(path), (*verify_package(folder, trust=judge), *chain.of_package(folder)))
+        return VerifyReport("run", str(path), (*verify_run_folder(folder), *who, *chain.of_run(folder)), asked)
+    checks = (*verify_package(folder, trust=judge), *chain.of_package(folder))
+    return VerifyReport("package", str(path), checks, asked)
 
 
 def _trust_for(path: Path | None, project: Project | None, folder: Path) -> Trust | None:
@@ -156,10 +158,11 @@ class _Chain:
             yield not_looked_at("log", "no log at hand knows the corpus of this package, so none was asked for it")
             return
         try:
-            head = read_signature(folder).stated.get("log_head")
+            stated = read_signature(folder).stated
         except InputError:
-            head = None
-        yield log_check(log, event="package", sha256=hash_file(folder / "manifest.json"), stated_head=head)
+            stated = {}
+        yield log_check(log, event="package", sha256=hash_file(folder / "manifest.json"),
+                        stated_head=stated.get("log_head"), signed_at=stated.get("signed_at"))  # fmt: skip
 
     def of_run(self, folder: Path) -> Iterator[Check]:
         """The manifest and what is behind it."""

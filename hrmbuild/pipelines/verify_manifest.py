@@ -26,7 +26,7 @@ from hrmbuild.audit.manifest import (
     parse_manifest,
 )
 from hrmbuild.audit.manifest_signature import log_check, manifest_signature_checks, read_manifest_signature
-from hrmbuild.audit.pack_checks import check_pack
+from hrmbuild.audit.pack_checks import check_pack, file_problem
 from hrmbuild.audit.pack_rows import PackContents, load_pack
 from hrmbuild.audit.trust import Trust
 from hrmbuild.config.loading import Project
@@ -101,7 +101,14 @@ def verify_manifest(  # noqa: PLR0913 - one argument for each thing that may be 
     if lost:
         checks.append(Check("withdrawn material", True, f"{SAID}: {named(lost)}"))
     checks += _outside(folder, manifest, pack, corpus=corpus, sources=sources, gone=gone, progress=shown)
-    if isinstance(deep, Remake):
+    absent = _not_as_frozen(manifest, gone, sources)
+    if isinstance(deep, Remake) and absent:
+        checks.append(
+            not_looked_at(MADE_AGAIN, f"not done: {named(absent)}: withdrawn, and not there as it was frozen")
+        )
+    elif isinstance(deep, Remake) and pack.unreadable is not None:
+        checks.append(Check(MADE_AGAIN, False, f"not compared: {pack.unreadable}"))
+    elif isinstance(deep, Remake):
         checks += remake_checks(deep, folder, manifest, progress=shown)
     else:
         checks.append(not_looked_at(MADE_AGAIN, _NOT_DEEP if not deep else "no project is at hand to make pairs again"))
@@ -135,6 +142,14 @@ def _erased(recorded: tuple[Recorded, ...]) -> set[str]:
 def _withdrawn(recorded: tuple[Recorded, ...]) -> set[str]:
     """SHA-256 of the sources that are withdrawn."""
     return {one for one, (code, _) in decided(recorded, {}).kept_out.items() if code == WITHDRAWN}
+
+
+def _not_as_frozen(manifest: Manifest, gone: set[str], sources: Path | None) -> list[str]:
+    """Withdrawn files of which nothing can be made again."""
+    if sources is None:
+        return []
+    withdrawn = [one.source for one in manifest.sources if one.source.sha256 in gone]
+    return [one.path for one in withdrawn if file_problem(sources / one.path, one.sha256) is not None]
 
 
 def _erasure_checks(folder: Path, log: Path | None, decided_so: set[str], *, trust: Trust | None) -> Iterator[Check]:
@@ -174,13 +189,14 @@ def _log_checks(folder: Path, data: bytes, path: Path | None, *, trust: Trust | 
         envelope = read_manifest_signature(folder)
     except InputError:
         envelope = None  # Said already, by the signature's own check.
-    head = envelope.statement["predicate"].get("log_head") if envelope is not None else None
+    stated = envelope.statement["predicate"] if envelope is not None else {}
     log = read_log(path) if path.exists() else None
     yield from decision_checks(read(path.parent / DECISIONS_NAME), log or Log((), ()), trust=trust)
     yield from _manifest_decisions(folder, data, log or Log((), ()), path.parent)
     if envelope is None and log is not None and _was_signed(log, sha256_hex(data)):
         yield Check(SIGNATURE_NAME, False, "missing: the log tells that this freeze was signed")
-    yield log_check(log, event="freeze", sha256=sha256_hex(data), stated_head=head)
+    yield log_check(log, event="freeze", sha256=sha256_hex(data), stated_head=stated.get("log_head"),
+                    signed_at=stated.get("signed_at"))  # fmt: skip
 
 
 def _was_signed(log: Log, sha256: str) -> bool:

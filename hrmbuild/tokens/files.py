@@ -189,7 +189,10 @@ def open_token_files(folder: Path, *, content_root: str, tokenizer_sha256: str) 
     for name, split in files.splits.items():
         for file_name, expected in split.sha256.items():
             _check_file(folder / name / file_name, expected)
-        splits[name] = _map_split(folder / name, files, split=split)
+        try:
+            splits[name] = _map_split(folder / name, files, split=split)
+        except ValueError as error:  # numpy's word for a file that holds no whole number of entries
+            raise _altered(folder / name, "its files hold no whole number of entries") from error
     return TokenData(files, splits)
 
 
@@ -227,7 +230,10 @@ def _map_split(folder: Path, files: TokenFiles, *, split: TokenSplit) -> SplitTo
         ids=_map(folder / "ids.bin", "u1").reshape(-1, 32),
         source_numbers=_map(folder / "sources.bin", "<u4"),
     )
-    if (mapped.n_pairs, len(tokens)) != (split.n_pairs, split.n_tokens):
+    counts = {len(mapped.ids), len(mapped.source_numbers), mapped.n_pairs, split.n_pairs}
+    ends = mapped.starts + mapped.prefix_lengths + mapped.response_lengths
+    inside = bool((index >= 0).all()) and int(ends.max(initial=0)) <= len(tokens)
+    if len(counts) > 1 or len(tokens) != split.n_tokens or not inside:
         raise _altered(folder, "its counts are not those that were written")
     if mapped.n_pairs and not _fits(mapped, n_sources=len(files.sources)):
         raise _altered(folder, "it names tokens or sources that are not there")

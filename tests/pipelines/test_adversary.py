@@ -32,6 +32,7 @@ from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import canonical_json, hash_file, hash_value, sha256_hex
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
+from hrmbuild.pipelines.keys import now
 from hrmbuild.pipelines.manifests import current_manifest
 from hrmbuild.pipelines.replay import replay
 from hrmbuild.pipelines.run_batches import _steps
@@ -250,6 +251,7 @@ def test_nothing_is_called_ok_that_was_not_looked_at(packaged_once: Packaged) ->
     lines = verify_lines(report)
     assert [line[:4] for line in lines if line[6:].startswith("chain: ")] == ["--  "]
     assert lines[-1] == "verify: ok; 2 things were not looked at (--)"
+    assert report.trust is None and "not asked" in lines[-2]
     told = report.as_dict()
     assert told["not_looked_at"] == ["batches", "chain"] and {"name": "chain", "ok": None} in [
         {"name": one["name"], "ok": one["ok"]}
@@ -268,7 +270,7 @@ def source_of(signed: Frozen) -> tuple[str, str]:
 
 def decided(signed: Frozen, action: Any, sha256: str, *, key: Path | None = None) -> None:
     subject = Subject(kind="source", sha256=sha256)
-    decide(signed.project.work / DECISIONS_NAME, Decision(action=action, subject=subject, reason="x", at=AT),
+    decide(signed.project.work / DECISIONS_NAME, Decision(action=action, subject=subject, reason="x", at=now()),
            key=read_private_key(key) if key else None)  # fmt: skip
 
 
@@ -409,3 +411,65 @@ def test_the_checker_judges_by_nothing_that_lies_beside_it(
     alter(signed.manifest)
     status, told = checker(signed.manifest)
     assert status == 1 and words in told and not verify(signed.manifest).ok
+
+
+@pytest.mark.slow
+def test_an_older_manifest_is_made_again_under_the_decisions_of_its_day(signed: Frozen) -> None:
+    """Withdrawn since, and its file still there; then gone, with its texts erased."""
+    key = with_approver(signed)
+    path, sha256 = source_of(signed)
+    decided(signed, "withdraw", sha256, key=key)
+    report = verify(signed.manifest, project=signed.project, trust=signed.trust, deep=True)
+    assert report.ok and not {"made again", "sources"} & set(report.not_looked_at), failed(report)
+    (signed.project.folder / path).unlink()
+    report = verify(signed.manifest, project=signed.project, trust=signed.trust, deep=True)
+    assert report.ok and {"made again", "withdrawn sources"} <= set(report.not_looked_at), failed(report)
+
+
+@pytest.mark.slow
+def test_a_run_on_rows_that_were_erased_since_is_not_encoded_again(packaged: Packaged) -> None:
+    folder = current_manifest(packaged.project)
+    assert folder is not None
+    erase_pack(folder, loaded(folder / "manifest.json")["sources"][0]["source"]["sha256"])
+    report = verify(packaged.run, project=packaged.project, deep=True)
+    assert {"token files", "corpus: tokenizer training"} <= set(report.not_looked_at)
+    assert failed(report).keys() == {"corpus: erased.json"}
+
+
+@pytest.mark.slow
+def test_a_signature_that_states_a_day_before_the_line_it_follows_is_named(signed: Frozen) -> None:
+    """A key that has expired since would date it back."""
+    key = with_approver(signed)
+    tell(signed.project.work / "log.jsonl", "note", "1" * 64, at="2999-02-01T00:00:00Z", facts={})
+    decided(signed, "hold", source_of(signed)[1], key=key)
+    assert "before the line" in signed.failures()["decisions signed by"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ids.bin", "index.bin", "sources.bin"])
+def test_token_files_of_no_whole_entries_are_altered(packaged: Packaged, name: str) -> None:
+    folder = token_folder(packaged)
+    path, state = folder / "dev" / name, loaded(folder / "token-files.json")
+    path.write_bytes(path.read_bytes() + b"\n")
+    state["splits"]["dev"]["sha256"][name] = hash_file(path)
+    (folder / "token-files.json").write_bytes(canonical_json(state))
+    assert "no whole number" in failed(verify(packaged.run, project=packaged.project))["token files"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("CREATE MACRO encode(x) AS system.main.encode(replace(x, 'a', 'b'))", "macro main.encode/1"),
+        ("ALTER TABLE pair RENAME TO hidden; CREATE VIEW pair AS SELECT * FROM hidden", "view main.pair"),
+        ("CREATE OR REPLACE VIEW audit_pairs AS SELECT 1 AS x", "view main.audit_pairs"),
+    ],
+)
+def test_a_corpus_that_answers_by_somebody_elses_views_and_macros_is_named(
+    signed: Frozen, statement: str, named: str
+) -> None:
+    import duckdb
+
+    with duckdb.connect(str(signed.project.corpus_path)) as corpus:
+        corpus.execute(statement)
+    assert named in signed.failures()["corpus"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from hrmbuild.pipelines.decide import decide
 from hrmbuild.pipelines.deciders import Stated
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
+from hrmbuild.pipelines.keys import now
 from hrmbuild.pipelines.stages import project_stages
 from hrmbuild.pipelines.status import status
 from hrmbuild.pipelines.train import train
@@ -61,7 +63,7 @@ class Office:
         for name in names:
             key = read_private_key(self.keys / f"{name}.private.pem") if name else None
             told = Decision(action=action, subject=Subject(kind="manifest", sha256=digest), reason="read", role=role,
-                            at="2026-06-01T10:00:00Z", person=name or "Ada")  # fmt: skip
+                            at=now(), person=name or "Ada")  # fmt: skip
             append(self.project.work / DECISIONS_NAME, told, key=key)
 
     def demanding(self, block: str) -> Office:
@@ -84,7 +86,7 @@ def office_once(tmp_path_factory: pytest.TempPathFactory) -> Office:
     for name, told in PEOPLE.items():
         pem = new_key(name, keys).public
         shutil.copy(pem, folder)
-        start = "2026-06-02" if name == "new" else "2020-01-01"
+        start = (date.today() + timedelta(days=9)).isoformat() if name == "new" else "2020-01-01"
         lines.append(f"  - {{{told}, public_key: {pem.name}, valid_from: {start}}}")
     new_key("stranger", keys)
     (folder / "trust.yaml").write_text("\n".join(["keys:", *lines]) + "\n")
