@@ -152,6 +152,8 @@ def _next_decision(project: Project, awaited: str) -> str:
     folder = current_manifest(project)
     if (name := _no_trust(project)) is not None:
         return f"write {name}: whose approval counts (hrmbuild keys new prints an entry of it)"
+    if folder is not None and awaited.startswith(f"{folder.name} was rejected"):
+        return "correct the sources and ingest again, or have who rejected it approve it"
     if folder is None or SIGNED_FREEZE in awaited:
         return "hrmbuild freeze --key K"
     return f"hrmbuild approve {folder.name} --reason … --key K"

@@ -134,6 +134,7 @@ def test_a_rejection_stops_until_the_same_person_approves(office: Office) -> Non
     with pytest.raises(AnswerIsNoError) as caught:
         demand_approval(office.demanding("manifest: 1").project, office.manifest)
     assert caught.value.code == "approvals.rejected"
+    assert project_stages(office.project).next_command.endswith("have who rejected it approve it")
     office.decide("bob")
     assert office.approval().ok
 
