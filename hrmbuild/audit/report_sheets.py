@@ -60,17 +60,22 @@ def lineage(given: ReportInput) -> dict[str, Any]:
         ],
         "written_by_model": by.get("written_by_model", 0) if given.facts else None,
         "written_by_person": by.get("written_by_person", 0) if given.facts else None,
+        "files_by_model": sum(one.count.pairs for one in _trained(given) if one.source.maker == "model"),
         "books": dict(sorted(given.facts.by.get("book", {}).items())) if given.facts else {},
         "conditions": dict(sorted(given.facts.by.get("condition", {}).items())) if given.facts else {},
     }
+
+
+def _trained(given: ReportInput) -> tuple[SourceEntry | IncludedSource, ...]:
+    """Own files, and included ones."""
+    return (*given.manifest.sources, *(entry for one in given.manifest.includes or () for entry in one.sources))
 
 
 def public_summary(given: ReportInput, value: dict[str, Any]) -> list[dict[str, Any]]:
     """Sections with rows of (heading, text)."""
     about, model = value["about"], dict(given.model or {})
     included = value["included"]
-    sources = (*given.manifest.sources, *(entry for one in given.manifest.includes or () for entry in one.sources))
-    by_model = sum(one.count.pairs for one in sources if one.source.maker == "model")
+    sources, by_model = _trained(given), value["lineage"]["files_by_model"]
     more = f"; {included['tokens']:,} tokens in {included['pairs']:,} pairs of included corpora" if included else ""
     contract = [one for one in sources if (one.source.license or "").startswith(_CONTRACT)]
     own = [one for one in sources if one.source.license in (None, "internal")]

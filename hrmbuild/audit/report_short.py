@@ -32,7 +32,8 @@ def _sentences(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "splits", _size(value)
     yield "sources", _from_whom(value)
     shares = [f"{one['name']} {one['share']} %" for one in value["tokens"]["by_stratum"]]
-    yield "tokens", f"By share of its text: {_told(shares)}."
+    beside = ", included corpora among it" if value["included"] else ""
+    yield "tokens", f"By share of its text{beside}: {_told(shares)}."
     if value["included"]:
         one = value["included"]
         names = _told([base["name"] for base in one["corpora"]])
@@ -40,7 +41,7 @@ def _sentences(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "lineage", _who_wrote(value["lineage"])
     yield "rejections", _kept_out(value["rejections"])
     yield "personal", _personal(value)
-    yield "conflicts", _conflicts(value["conflicts"]["pairs"])
+    yield "conflicts", _conflicts(value["conflicts"]["pairs"]) + _contradicted(value["included"])
     yield "changes", _changes(value["changes"])
     yield "decisions", _decided(value["decisions"])
 
@@ -55,6 +56,7 @@ def _from_whom(value: Mapping[str, Any]) -> str:
     sources, files = value["sources"], value["funnel"]["files"]
     owners, licenses = ([one["value"] for one in sources[name]] for name in ("owners", "licenses"))
     read = f"{files['read']:,}" if files["read"] == files["found"] else f"{files['read']:,} of {files['found']:,}"
+    read += f" (and {len(value['included']['files']):,} of included corpora)" if value["included"] else ""
     return (f"From {read} files owned by {_told(owners)}; licence: {_told(licenses)}; the most sensitive label is "
             f"{value['about']['label']}.")  # fmt: skip
 
@@ -63,7 +65,9 @@ def _who_wrote(lineage: Mapping[str, Any]) -> str:
     by = sorted(lineage["derivations"], key=lambda one: -one["pairs"])
     parts = [f"{one['pairs']:,} {_ANSWERS.get(one['derivation'], one['derivation'])}" for one in by]
     told = f"Answers: {', '.join(parts)}. " if parts else ""
-    return told + ("" if lineage["written_by_model"] else "None is written by a language model.")
+    if lineage["files_by_model"]:
+        return f"{told}In files whose declared maker is a language model: {lineage['files_by_model']:,} pairs."
+    return told + ("" if lineage["written_by_model"] else "None is said to be written by a language model.")
 
 
 def _kept_out(rejections: Mapping[str, Any]) -> str:
@@ -87,6 +91,11 @@ def _conflicts(n_pairs: int) -> str:
     if not n_pairs:
         return "No two sources were found to contradict one another."
     return f"{n_pairs:,} pairs contradicted another source and were taken out."
+
+
+def _contradicted(included: Mapping[str, Any] | None) -> str:
+    n = included["contradictions"] if included else 0
+    return f" {n:,} pairs of included corpora contradicted others and are not trained on." if n else ""
 
 
 def _changes(changes: Mapping[str, Any] | None) -> str:

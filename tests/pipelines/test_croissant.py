@@ -1,4 +1,4 @@
-"""What an export says of itself as Croissant, held against the files beside it, and against MLCommons' own validator."""
+"""What an export says of itself as Croissant, held against its files, and against the validator of MLCommons."""
 
 from __future__ import annotations
 

@@ -115,6 +115,8 @@ def test_the_report_and_the_diff_tell_what_is_included_and_both_sides_of_a_confl
     assert {one["name"] for one in value["tokens"]["by_stratum"]} == {"own", "general", "logic"}
     assert two.base.content_root in text and two.manifest.training_root in text and "logic.jsonl" in text
     assert len(told["conflicts"]) == told["contradictions"] > 0
+    short = " ".join(one["text"] for one in value["in_short"])
+    assert "None is" not in short and "maker is a language model" in short and "included corpora contradicted" in short
     for one in told["conflicts"]:
         (own, base), asked = one["sides"], one["question"]
         assert asked in two.planted and base["answer"] == "Nobody counted them." != own["answer"]
