@@ -6,7 +6,8 @@ is recorded unless everything that was named is found. It must not say what a de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,13 @@ def _each(names: Sequence[str], find: Any) -> list[Subject]:
     return list(found)
 
 
-def _subject(name: str, known: Iterable[Subject], kind: SubjectKind | None) -> Subject:
+def meant(name: str, known: Sequence[str]) -> str:
+    """`did you mean memos/lamp.md? Or `, where something is named nearly so."""
+    near = difflib.get_close_matches(name.removeprefix("./"), known, n=1, cutoff=0.7)
+    return f"did you mean {near[0]}? Or " if near else ""
+
+
+def _subject(name: str, known: Sequence[Subject], kind: SubjectKind | None) -> Subject:
     folder = _manifest_folder(name)
     if folder is not None:
         data = load_manifest_bytes(folder)
@@ -175,8 +182,9 @@ def _subject(name: str, known: Iterable[Subject], kind: SubjectKind | None) -> S
         raise UsageError("decide.unknown", "nothing here is named so", where=name,
                          why=f"a digest needs {LEAST_DIGITS} digits at least; sources and rejections are those of the "
                              "corpus, manifests those under manifests/",
-                         fix="name a manifest's folder, a source's path as ingest shows it, or a digest; for a "
-                             "sample, run or package its whole digest and --kind")  # fmt: skip
+                         fix=f"{meant(name, [one.name for one in known if one.name])}name a manifest's folder, a "
+                             "source's path as ingest shows it, or a digest; for a sample, run or package its whole "
+                             "digest and --kind")  # fmt: skip
     return next(iter(found.values()))
 
 

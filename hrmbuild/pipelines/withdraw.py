@@ -18,7 +18,7 @@ from hrmbuild.config.loading import Project
 from hrmbuild.errors import HrmbuildError, InputError, UsageError
 from hrmbuild.fingerprint import sha256_hex
 from hrmbuild.packaging.verify import read_package_manifest
-from hrmbuild.pipelines.decide import LEAST_DIGITS
+from hrmbuild.pipelines.decide import LEAST_DIGITS, meant
 from hrmbuild.pipelines.decided import SKETCH_FACT
 from hrmbuild.pipelines.deciders import Stated
 from hrmbuild.pipelines.keys import now
@@ -121,13 +121,15 @@ def named_source(project: Project, name: str) -> Named:
         UsageError: `withdraw.unknown`, `withdraw.ambiguous`.
     """
     found: dict[str, dict[str, None]] = {}
-    for path, sha256 in _known(project):
+    known = list(_known(project))
+    for path, sha256 in known:
         if name == path or (len(name) >= LEAST_DIGITS and sha256.startswith(name.lower())):
             found.setdefault(sha256, {})[path] = None
     if not found:
         raise UsageError("withdraw.unknown", f"no source is named {name}", where=name,
                          why="sources are those of the corpus and of the manifests here",
-                         fix=f"give a path as ingest shows it, or {LEAST_DIGITS} digits of its SHA-256")  # fmt: skip
+                         fix=f"{meant(name, [path for path, _ in known])}give a path as ingest shows it, or "
+                             f"{LEAST_DIGITS} digits of its SHA-256")  # fmt: skip
     if len(found) > 1:
         raise UsageError("withdraw.ambiguous", f"{len(found)} sources are named {name}", where=name,
                          why=", ".join(f"{one[:16]} {next(iter(paths))}" for one, paths in list(found.items())[:4]),

@@ -210,6 +210,9 @@ def test_a_decision_that_could_only_count_for_nothing_is_refused_before_it_stand
 
 
 def test_who_approves_is_named_by_the_trust_file_and_sees_what_is_still_awaited(office: Office) -> None:
+    with pytest.raises(UsageError) as caught:
+        decide(office.project, "approve", [office.manifest.name[:-1] + "x"], Stated("read"))
+    assert f"did you mean {office.manifest.name}?" in (caught.value.fix or "")
     asking, stated = office.demanding("manifest: 2"), Stated("read", key=office.keys / "ada2.private.pem")
     report = decide(asking.project, "approve", [asking.manifest.name], stated)
     assert report.recorded[0].decision.person == "Ada"

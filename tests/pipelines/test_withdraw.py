@@ -160,6 +160,9 @@ def test_a_shown_document_is_a_place_of_the_pair_and_needed_by_it(tmp_path: Path
 def test_an_unknown_source_and_a_missing_reason_are_told(project: Project) -> None:
     with pytest.raises(UsageError, match="no source is named"):
         withdrawn(project, "memos/none.md")
+    with pytest.raises(UsageError) as caught:
+        withdrawn(project, f"./{MEMO}".replace("lamp", "lmap"))
+    assert f"did you mean {MEMO}?" in (caught.value.fix or "")
     with pytest.raises(UsageError, match="without a reason"):
         withdraw(project, MEMO, Stated(" "))
 
