@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hrmbuild.pairs.draft import Piece
 from hrmbuild.pairs.sentences import Sentence, split_sentences
@@ -19,6 +19,10 @@ CLAUSE_BYTES = 420
 """A longer paragraph is shown in parts of whole sentences: more would leave no room for a distractor."""
 _SHOWN = ("paragraph", "list_item")
 _TAGS = re.compile(r"\{[%{]|<[a-zA-Z/!]|^\s*\|")
+_ONLY_CITES = re.compile(r"(?=.*[a-zA-Z])(?:(?!\b[a-z]{3,}\b)[\x20-\xff§—–’])+", re.DOTALL)
+"""`11 U.S.C. § 343, Fed. R. Bankr. P. 2003(b).`: Latin letters without one plain word."""
+_WORDS_OF_ITS_OWN = 6
+"""Fewer may stand in a file again and again and mean something else each time."""
 _END = re.compile(r"[.!?][\"”’')\]*_]*$")
 PARTS = 1000
 """Places in the order that a block's parts may take."""
@@ -57,10 +61,16 @@ class Clause:
         """How a response names it: its number, else its heading, else nothing."""
         if self.number:
             return f"{self.name()}."
-        heading = (self.piece.heading or "").rstrip(".:")
+        heading = title_words(self.piece.heading or "")
         if not heading or heading.endswith("?"):
             return ""
         return f"{heading}." if _NAMES_ITSELF.match(heading) else f"Section {heading}."
+
+
+def title_words(heading: str) -> str:
+    """A heading without the signs that only lead from it to its text."""
+    plain = heading.strip().rstrip(".:—–- ")
+    return plain.lstrip("“‘\"' ") if plain.count("“") > plain.count("”") or plain.count('"') % 2 else plain
 
 
 @dataclass(frozen=True)
@@ -77,16 +87,20 @@ def read_clauses(document: Document, *, names: Mapping[str, str] | None = None) 
     counts = Counter(_number(block) for block in document.blocks)
     clauses: list[Clause] = []
     refused: list[Refused] = []
+    seen: set[str] = set()
     for order, block in enumerate(document.blocks):
         if block.kind not in _SHOWN:
             continue
-        reason = _why_not(block)
-        if reason:
+        if reason := _why_not(block):
             refused.append(Refused(block, *reason))
             continue
         number = _number(block)
         alone = number if number and counts[number] == 1 else None
-        clauses.extend(_clauses(document, order, block, number=alone, names=names or {}))
+        found = _clauses(document, order, block, number=alone, names=names or {})
+        if _is_repeated(block, seen):
+            refused.append(Refused(block, "compile.repeated", "the same words stand above in the same file"))
+            found = [replace(one, sentences=()) for one in found]
+        clauses.extend(found)
     return clauses, refused
 
 
@@ -101,9 +115,19 @@ def _why_not(block: Block) -> tuple[str, str] | None:
     if never:
         return never
     lower = text[:1].islower() and not block.number
-    if not _END.search(text) or lower or len(text.split()) < 4:
+    if not _END.search(text) or lower or len(text.split()) < 4 or _ONLY_CITES.fullmatch(text):
         return "compile.fragment", "a part of a list or sentence: shown alone it would say something else"
     return None
+
+
+def _is_repeated(block: Block, seen: set[str]) -> bool:
+    """Some files hold a text twice: asked about again, it would have two answers. It may still be shown."""
+    words = " ".join(block.text.split())
+    if words in seen:
+        return True
+    if len(words.split()) >= _WORDS_OF_ITS_OWN:
+        seen.add(words)
+    return False
 
 
 def _number(block: Block) -> str | None:

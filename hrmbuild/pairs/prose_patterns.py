@@ -142,6 +142,7 @@ def is_duty_of_a_person(norm: Norm) -> bool:
         norm.force == "required"
         and norm.subject.split()[0] in ("the", "a", "an", "each", "every")
         and norm.action.split()[0] not in _OF_THINGS
+        and not norm.action.startswith(("take effect", "come into", "become effective", "terminate on", "expire"))
     )
 
 
@@ -237,6 +238,10 @@ _PLAIN_DEFINITION = re.compile(
 )
 
 
+_A_MEANS_OF = re.compile(r"\b(?:an?|the|any|no|other|such|this|by|its|their)\s+means\b|\bmeans (?:by|of|to|through) ")
+"""`Establish a means by which …`: the noun."""
+
+
 class Definition(NamedTuple):
     """A term and its meaning, as written."""
 
@@ -250,7 +255,7 @@ def find_definition(sentence: str) -> Definition | None:
     if not found or (found["verb"] == "is" and not re.match(r"(?:an?|the|any|one) ", found["meaning"])):
         return None
     term = re.sub(r"^An? ", "", found["term"])
-    doubtful = term.split()[0].lower() in _NOT_A_SUBJECT or _ANY_MODAL.search(term)
+    doubtful = term.split()[0].lower() in _NOT_A_SUBJECT or _ANY_MODAL.search(term) or _A_MEANS_OF.search(sentence)
     return None if doubtful else Definition(term, found["meaning"])
 
 

@@ -40,8 +40,8 @@ _PERSONAL_NAME = re.compile(
 )
 _NO_QUANTITY = re.compile(
     r"(?:^|[ _])(?:year|yr|fy|quarter|month|week|weekday|day|hour|(?:day|date)_of_(?:week|month|year)|rank|"
-    r"zip|zip_?code|postal_?code|postcode|lat|latitude|lon|lng|longitude|id|code|no|nr)$|"
-    r"(?-i:(?<=[a-z])I[Dd])$",
+    r"zip|zip_?code|postal_?code|postcode|lat|latitude|lon|lng|longitude|id|code|no|nr|ext|extension|fax)$|"
+    r"(?-i:(?<=[a-z])(?:I[Dd]|Code|No|Nr|Ext|Fax|Year|Month|Rank))$",
     re.I,
 )
 """Numbers by their form only: nobody adds up years, ranks or postcodes."""

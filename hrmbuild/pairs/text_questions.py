@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from hrmbuild.fingerprint import draw_below, draw_integer
-from hrmbuild.pairs.clauses import Clause
+from hrmbuild.pairs.clauses import Clause, title_words
 from hrmbuild.pairs.draft import Draft, Piece
 from hrmbuild.pairs.sentences import Sentence
 from hrmbuild.pairs.spans import Quote
@@ -108,8 +108,9 @@ def _drawn(text: Text, clause: Clause, sentence: Sentence) -> tuple[int, int, in
 
 def _place(text: Text, heading: str, chosen: tuple[Clause, Sentence]) -> Asked:
     clause, sentence = chosen
+    said = title_words(heading)
     draft = _draft(
-        text, clause.piece, "where", answer=_text(heading), said=heading, evidence=clause.quote(sentence),
+        text, clause.piece, "where", answer=_text(said), said=said, evidence=clause.quote(sentence),
         values={"sentence": sentence.text},
     )  # fmt: skip
     elsewhere = tuple(piece for piece in draft.distractors if piece.heading not in (heading, None))

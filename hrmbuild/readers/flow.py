@@ -23,6 +23,8 @@ from hrmbuild.records.source import Skip
 
 _MEMO_TITLE = re.compile(r"\s*[A-Z][A-Z \d/&-]{3,}\s*$")
 _NEVER = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_MOST_TITLES = 2
+"""A title may be set as two lines."""
 MAX_DETAIL_CHARS = 200
 """Of words that a skip quotes."""
 
@@ -113,9 +115,7 @@ def flow_document(file: SourceFile, flow: Flow) -> ReadResult:
     """One Document of a flow: memo headers at its top, then a block a paragraph (or one a numbered clause)."""
     source = flow_text(flow)
     memo = find_memo_headers(source, is_title=_MEMO_TITLE)
-    headings = [one for one in flow.paragraphs if one.kind == "heading"]
-    first = min(headings, key=lambda one: one.level != 1).text if headings else None
-    title = memo.values.get("subject") or first or flow.title
+    title = memo.values.get("subject") or _first_title(flow) or flow.title
     document = Document(
         source_sha256=file.sha256,
         path=file.relative,
@@ -125,6 +125,13 @@ def flow_document(file: SourceFile, flow: Flow) -> ReadResult:
         blocks=tuple(_blocks(flow, source, memo)),
     )
     return ReadResult([document], flow.skips, flow.notes)
+
+
+def _first_title(flow: Flow) -> str | None:
+    """The first of the outermost headings; where there are three and more they are chapters, and none is the title."""
+    headings = [one for one in flow.paragraphs if one.kind == "heading"]
+    outermost = [one for one in headings if one.level == 1]
+    return None if len(outermost) > _MOST_TITLES or not headings else (outermost or headings)[0].text
 
 
 def _blocks(flow: Flow, source: FlowText, memo: MemoHeaders) -> Iterator[Block]:

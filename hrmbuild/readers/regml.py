@@ -40,8 +40,8 @@ def marker(element: etree._Element) -> str | None:
 
 
 def regulation_title(root: etree._Element) -> str | None:
-    """What a regulation calls itself; its first heading is only its first section's."""
-    found = next((one for one in root.iter(etree.Element) if _name(one) == "fdsys"), None)
+    """What a regulation or a statute calls itself; its first heading is only its first section's."""
+    found = next((one for one in root.iter(etree.Element) if _name(one) in ("fdsys", "meta")), None)
     title = next((one for one in found if _name(one) == "title"), None) if found is not None else None
     return " ".join("".join(map(str, title.itertext())).split()) or None if title is not None else None
 

@@ -146,6 +146,7 @@ compile.not_a_case|A row is no case of the rule set that `case` names: a cell is
 compile.overlap|Rules hold together that the hit policy keeps apart.|Ask the owner; `hrmbuild rules` shows a case \
 for each.
 compile.several_turns|A talk of several turns is no pair.|Bring one question and one answer a row.
+compile.repeated|The same words stand above in the same file, and are asked about there.|{_NOTHING}
 compile.too_long|What must be shown does not fit into the limit.|Shorten the passage, or raise the limit where there \
 is one.
 compile.unknown_condition|The row names a condition that is none of the five.|Correct it, or set `mapping.condition`.

@@ -99,6 +99,7 @@ def test_a_threshold_is_the_only_limit_with_a_unit() -> None:
         ("The “Service” refers to the products of the company.", "Service"),
         ("Developer shall not by any means resell the data to others.", None),
         ("This means that nobody may enter the house.", None),
+        ("Establish a means by which lenders are required to act in the interest of borrowers.", None),
     ],
 )
 def test_a_definition_has_marks_or_the_verb(sentence: str, term: str | None) -> None:
@@ -237,12 +238,33 @@ def test_fragments_and_template_tags_are_rejected_and_never_shown() -> None:
             "and send a copy to the desk;",
             "The {% data variables.company %} must keep the letter.",
             "Letters are kept in the cellar of the house.",
+            "11 U.S.C. § 343, Fed. R. Bankr. P. 2003(b).",
         ),
         "rules",
     )
     codes = sorted(one.code for one in compiled if isinstance(one, Rejection))
-    assert codes == ["compile.fragment", "compile.markup"]
+    assert codes == ["compile.fragment", "compile.fragment", "compile.markup"]
     assert all("{%" not in pair.instruction and "send a copy" not in pair.instruction for pair in pairs_of(compiled))
+
+
+def test_what_stands_twice_in_a_file_is_asked_once_and_said() -> None:
+    rule = "The branch must answer every letter of a customer."
+    compiled = compile_one(document(rule, "Letters are kept in the cellar of the house.", rule), "rules")
+    assert [one.code for one in compiled if isinstance(one, Rejection)] == ["compile.repeated"]
+    forced = [pair.occurrence.locator for pair in pairs_of(compiled) if pair.kind == "prose.force"]
+    assert forced and len(set(map(str, forced))) == 1
+
+
+@pytest.mark.parametrize(
+    ("heading", "named"),
+    [("Fees", "Section Fees."), ("§ 9.2 Fees.", "§ 9.2 Fees."), ("“(1) Referral.—", "Section (1) Referral."),
+     ("If it is late:", "Section If it is late."), ("Part Time", "Section Part Time."), ("Who pays?", "")],
+)  # fmt: skip
+def test_a_response_names_the_heading_without_its_signs(heading: str, named: str) -> None:
+    found = compile_one(document(f"# {heading}", "The branch must answer every letter of a customer.",
+                                 "# Other", "The desk must keep each letter for a year."), "rules")  # fmt: skip
+    (one,) = {pair.response for pair in pairs_of(found) if pair.kind == "prose.who" and "branch" in pair.response}
+    assert one == f"the branch. {named}".strip()
 
 
 def test_template_syntax_in_a_document_stays_text() -> None:

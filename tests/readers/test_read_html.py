@@ -80,3 +80,9 @@ def test_a_page_that_nests_without_end_is_refused(read_file):
 
 def test_an_empty_page_is_a_document_without_blocks(read_file):
     assert blocks_of(read_file("a.html", b"")) == []
+
+
+def test_three_and_more_outermost_headings_are_chapters_and_none_is_the_title(read_file):
+    chapters = "".join(f"<h1>Chapter {n}</h1><p>Words of it.</p>" for n in "123")
+    assert read_file("a.html", chapters).records[0].title is None
+    assert read_file("a.html", f"<title>Handbook</title>{chapters}").records[0].title == "Handbook"
