@@ -54,6 +54,8 @@ def _document(record: Document, context: CompileContext) -> Iterator[SourcePassa
 
 def _clauses(record: Document, clauses: list[Clause], *, title: str | None) -> Iterator[SourcePassage]:
     for clause in clauses:
+        if not clause.sentences:  # its words stand above, and one place of them is enough to be found
+            continue
         block, first, last = clause.block, clause.sentences[0], clause.sentences[-1]
         place = quote(block.text, block.locator, start=first.start, end=last.end, names=clause.names).locator
         piece = clause.piece

@@ -87,3 +87,9 @@ def test_personal_and_ignored_columns_of_a_table_are_never_shown() -> None:
     everything = "\n".join(f"{one.heading}\n{one.text}" for one in found)
     assert "S3" in everything
     assert "Kordt" not in everything and "surname" not in everything and "note" not in everything
+
+
+@pytest.mark.parametrize("kind", ["rules", "memos"])
+def test_what_stands_twice_in_a_file_is_one_passage(kind: str) -> None:
+    rule = "The branch must answer every letter of a customer."
+    assert [one.text for one in shown(document(rule, "Letters are kept in the cellar.", rule), kind)].count(rule) == 1
