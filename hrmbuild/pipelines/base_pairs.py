@@ -51,7 +51,8 @@ class Base:
         if self.included.strata is not None and value["stratum"] not in self.included.strata:
             return f"not trained on: its stratum, {value['stratum']}, is not taken"
         gone = self.left_out.get(value["id"])
-        return TAKEN if gone is None else f"not trained on: {gone.code}, because of the pair {gone.because}"
+        what = "source" if gone is not None and gone.code == "include.withdrawn" else "pair"
+        return TAKEN if gone is None else f"not trained on: {gone.code}, because of the {what} {gone.because}"
 
     def check_pairs(self) -> None:
         """Refuse rows that are not those that were included.

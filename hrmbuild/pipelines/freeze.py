@@ -33,6 +33,7 @@ from hrmbuild.pipelines.manifests import all_manifests, folder_for, holds, resto
 from hrmbuild.pipelines.progress import Progress, SilentProgress
 from hrmbuild.pipelines.review_summary import review_entry
 from hrmbuild.pipelines.surface_rules import surface_rules
+from hrmbuild.pipelines.withdrawn_material import withdrawn_sources
 from hrmbuild.records.manifest import Manifest, SourceEntry
 from hrmbuild.records.pair import SPLITS
 from hrmbuild.store.corpus import Corpus
@@ -268,7 +269,8 @@ def _take(
     progress.stage("included rows", total=None, unit="pairs")
     gates = project.config.gates
     held_out = chain.from_iterable(selection.pairs(split) for split in ("dev", "test"))
-    rules = Rules(gates.leak_words, gates.leak_common, gates.near_duplicates)
+    withdrawn = frozenset(withdrawn_sources(project))
+    rules = Rules(gates.leak_words, gates.leak_common, gates.near_duplicates, withdrawn=withdrawn)
     taken = take(included, texts_of(held_out), texts_of(selection.pairs("train")), rules=rules)
     write_left_out(folder, taken.left_out)
     return taken

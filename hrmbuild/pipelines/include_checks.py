@@ -130,7 +130,7 @@ def _left_out_check(
             [wanted_of(one, at_hand[one.content_root]) for one in includes],
             texts_in(folder, "dev", "test"),
             texts_in(folder, "train"),
-            rules=Rules.stated(includes[0]),
+            rules=Rules.stated(includes[0], left_out),
         )
     except (InputError, ValueError, KeyError) as error:  # An erased or broken row: the checks of rows name it.
         return Check("included rows left out", False, f"rows cannot be read: {error}")

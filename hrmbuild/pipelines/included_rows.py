@@ -42,7 +42,7 @@ class LeftOut:
     id: str
     code: LeftOutCode
     because: str
-    """Id of the own (or earlier included) pair."""
+    """Id of the own (or earlier included) pair; of `include.withdrawn` the SHA-256 of the source."""
 
     def line(self) -> bytes:
         """Canonical JSON and a line feed."""
@@ -71,12 +71,15 @@ class Rules:
     leak_common: int
     near_duplicates: float | None = None
     contradictions: bool = True
+    withdrawn: frozenset[str] = frozenset()
+    """SHA-256 of sources: no row that stands in one is taken."""
 
     @classmethod
-    def stated(cls, one: IncludedManifest) -> Rules:
-        """What a manifest says was looked for."""
+    def stated(cls, one: IncludedManifest, left_out: Iterable[LeftOut]) -> Rules:
+        """What a manifest says was looked for; which sources were withdrawn, its list of rows left out says."""
         near = float(one.near_duplicates) if one.near_duplicates is not None else None
-        return cls(one.leak_words, one.leak_common, near, one.contradictions is not None)
+        withdrawn = frozenset(row.because for row in left_out if row.code == "include.withdrawn")
+        return cls(one.leak_words, one.leak_common, near, one.contradictions is not None, withdrawn)
 
 
 @dataclass(frozen=True)
@@ -134,12 +137,25 @@ def look(wanted: Sequence[Wanted], held_out: Iterable[Text], trained: Iterable[T
     ):  # fmt: skip
         overlap.add_own(held_out, trained)
         for number, one in enumerate(wanted):
-            for row in overlap.find(map(_text, one.rows()), remember=number + 1 < len(wanted)):
+            gone: list[LeftOut] = []
+            texts = map(_text, _not_withdrawn(one, rules.withdrawn, gone))
+            for row in overlap.find(texts, remember=number + 1 < len(wanted)):
                 if row.code == "near":
                     near[one.content_root] += 1
                 else:
-                    found.append(LeftOut(one.content_root, row.id, _CODES[row.code], row.because))
+                    gone.append(LeftOut(one.content_root, row.id, _CODES[row.code], row.because))
+            found += sorted(gone, key=lambda row: row.id)
     return Looked(tuple(found), dict(near))
+
+
+def _not_withdrawn(one: Wanted, withdrawn: frozenset[str], gone: list[LeftOut]) -> Iterator[dict[str, Any]]:
+    """Rows that stand in no withdrawn source; the others are added to `gone`."""
+    for row in one.rows():
+        sources = withdrawn and withdrawn.intersection(place["source_sha256"] for place in row["occurrences"])
+        if sources:
+            gone.append(LeftOut(one.content_root, row["id"], "include.withdrawn", min(sources)))
+        else:
+            yield row
 
 
 def texts_of(pairs: Iterable[Pair]) -> Iterator[Text]:

@@ -143,7 +143,9 @@ def _known(project: Project) -> Iterator[tuple[str, str]]:
         with Corpus.open(project.corpus_path, read_only=True) as corpus:
             yield from ((one.source.path, one.source.sha256) for one in corpus.sources())
     for folder in all_manifests(project):
-        yield from ((one.source.path, one.source.sha256) for one in read_manifest(folder).sources)
+        manifest = read_manifest(folder)
+        yield from ((one.source.path, one.source.sha256) for one in manifest.sources)
+        yield from ((source.path, source.sha256) for source in manifest.trained_sources)
 
 
 def made_of(project: Project, source: Named) -> WithdrawReport:
@@ -173,7 +175,9 @@ def _manifests(project: Project, sha256: str) -> Iterator[dict[str, Any]]:
 
 def _pairs_in(manifest: Manifest, sha256: str) -> int | None:
     counts = [one.count.pairs for one in manifest.sources if one.source.sha256 == sha256 and one.status == "read"]
-    return max(counts) if counts else None
+    included = [one.count.pairs for base in manifest.includes or () for one in base.sources
+                if one.source.sha256 == sha256]  # fmt: skip
+    return max(counts, default=0) + sum(included) if counts or included else None
 
 
 def _runs(project: Project, manifests: set[str]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from hrmbuild.records.base import DecimalText, Noun, Sha256
 from hrmbuild.records.counts import Count, Roots
 from hrmbuild.records.source import Source
 
-LeftOutCode = Literal["include.leak", "include.duplicate", "include.contradiction"]
+LeftOutCode = Literal["include.leak", "include.duplicate", "include.contradiction", "include.withdrawn"]
 
 
 class IncludedSource(Noun):

@@ -223,7 +223,7 @@ FAMILIES: dict[str, str] = {
     "freeze": "No manifest was written. The message says what is missing; nothing is lost.",
     "include": "A frozen corpus that is included: its folder, root, strata or label are not what the settings say. "
     "Beside an included pair that is not trained on: a held-out pair stands in it (leak), it stands here already "
-    "(duplicate), or an own pair answers its question otherwise (contradiction): the own one holds.",
+    "(duplicate), an own pair answers its question otherwise (contradiction: the own one holds), or it was withdrawn.",
     "ingest": "Ingest is done, and its answer is no: the balance sheet shows why.",
     "review": "The review page was not opened, or took a choice for none; what was decided before is kept.",
     "release": "This cannot be let in by a decision; the message says why. Correct the source instead.",

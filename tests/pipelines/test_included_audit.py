@@ -12,7 +12,7 @@ from base_project import Two, base_folder, copied
 
 from hrmbuild.audit.evidence import EvidenceRow, read_evidence
 from hrmbuild.config.loading import Project
-from hrmbuild.errors import InputError, UsageError
+from hrmbuild.errors import AnswerIsNoError, InputError, UsageError
 from hrmbuild.pipelines.audit_export import export
 from hrmbuild.pipelines.audit_pairs import frozen_pack
 from hrmbuild.pipelines.audit_prove import check_proof, prove_pair
@@ -20,8 +20,12 @@ from hrmbuild.pipelines.audit_report import ReportRequest, audit_report
 from hrmbuild.pipelines.audit_sample import SampleRequest, audit_sample
 from hrmbuild.pipelines.audit_trace import trace
 from hrmbuild.pipelines.base_pairs import TAKEN, Base, bases_at_hand
+from hrmbuild.pipelines.deciders import Stated
+from hrmbuild.pipelines.freeze import freeze
+from hrmbuild.pipelines.ingest import ingest
 from hrmbuild.pipelines.train import train
 from hrmbuild.pipelines.verify import verify
+from hrmbuild.pipelines.withdraw import withdraw
 
 
 @pytest.fixture(scope="module")
@@ -201,3 +205,23 @@ def test_from_a_step_of_a_run_to_the_line_of_the_base(two: Two, tmp_path: Path) 
     assert followed["runs"] == [run.name] and followed["base"]["content_root"] == two.base.content_root
     with pytest.raises(UsageError):
         trace(project, str(run), step=7)
+
+
+@pytest.mark.slow
+def test_a_withdrawn_file_of_a_base_is_listed_refused_and_left_out_by_the_next_freeze(two: Two, tmp_path: Path) -> None:
+    project = copied(two, tmp_path)
+    listed = withdraw(project, "base-mix: logic.jsonl", Stated("the owner asked"), yes=True)
+    [before] = listed.manifests
+    [was] = two.manifest.includes or ()
+    assert before["pairs"] == next(one.count.pairs for one in was.sources if one.source.path == "logic.jsonl")
+    with pytest.raises(AnswerIsNoError) as caught:
+        train(project)
+    assert caught.value.code == "withdrawn.manifest" and "base-mix: logic.jsonl" in caught.value.what
+    ingest(project)
+    made = freeze(project)
+    [included] = made.manifest.includes or ()
+    assert [one.source.path for one in included.sources] == ["general.jsonl"]
+    assert included.left_out["include.withdrawn"] > 100
+    assert verify(made.folder, project=project).ok
+    gone = next(row for row in read_evidence(base_folder(project), "train") if row.value["stratum"] == "logic")
+    assert trace(project, gone.id).found["base"]["fate"].endswith(f"because of the source {listed.source}")
