@@ -38,9 +38,11 @@ from hrmbuild.cli.output import print_json, write_every_letter
 from hrmbuild.errors import HrmbuildError, InputError, UsageError
 
 BUG_STATUS = 70
-_UNUSABLE = frozenset(
-    {errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EPERM, errno.EROFS}
-)
+_UNUSABLE = frozenset({
+    errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOTDIR,
+    errno.EPERM, errno.EROFS,
+})  # fmt: skip
+_UNNAMED = {errno.ENOENT: "the folder that you are in", errno.ENOSPC: "stdout"}
 
 app = typer.Typer(
     name="hrmbuild",
@@ -119,12 +121,15 @@ def main(arguments: list[str]) -> int:
 def _unusable_path(error: OSError | RuntimeError, *, as_json: bool) -> int | None:
     """The exit status where the system refuses a path for what it is, wherever that was met; None for other errors."""
     number = error.errno if isinstance(error, OSError) else errno.ELOOP if "Symlink loop" in str(error) else None
-    if number not in _UNUSABLE:
+    if number not in _UNUSABLE and not (isinstance(error, FileNotFoundError) and error.filename is None):
         return None
-    where = str(getattr(error, "filename", None) or "a path")
+    where = str(getattr(error, "filename", None) or _UNNAMED.get(number, "a path"))
     told = InputError("path.unusable", f"the system refuses this path: {os.strerror(number)}", where=where[:300],
-                      fix="check the path and its permissions, or name another")  # fmt: skip
-    _report(told.as_dict(), text=str(told), as_json=as_json)
+                      fix="check the path, its permissions and the room behind it, or name another")  # fmt: skip
+    try:
+        _report(told.as_dict(), text=str(told), as_json=as_json)
+    except OSError:  # it was stdout itself: what is left in it must not complain at exit
+        sys.stdout = sys.stderr
     return told.exit_status
 
 

@@ -52,7 +52,11 @@ def say_nothing() -> None:
 
 
 def write_every_letter() -> None:
-    """A letter that a stream cannot write (another locale, a path that is no UTF-8) is escaped and ends no command."""
+    """A letter that a stream cannot write (another locale, a path that is no UTF-8) is escaped and ends no command; a
+    stream that was closed before we began is an empty one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - until the process ends
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

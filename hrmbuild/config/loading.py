@@ -247,8 +247,13 @@ def _problem(detail: Any, *, model: type[BaseModel], positioned: Positioned, nam
     message = detail["msg"].removeprefix("Value error, ")
     what = f"{dotted}: {message}" if dotted else message
     got = detail.get("input")
-    why = f"it is {got!r}" if isinstance(got, str | int | float | bool) else None
-    return ConfigError("config.bad_value", what, where=where, why=why, fix=_nearest_choice(detail))
+    why = f"it is {_short(repr(got), 120)}" if isinstance(got, str | int | float | bool) else None
+    return ConfigError("config.bad_value", _short(what, 500), where=where, why=why, fix=_nearest_choice(detail))
+
+
+def _short(text: str, most: int) -> str:
+    """A value pasted in by mistake does not fill the terminal."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _nearest_choice(detail: Any) -> str:

@@ -33,7 +33,11 @@ def group_of_this_process() -> Group | None:
     """What `torchrun` and `accelerate launch` say in the environment; None where nobody started ranks."""
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         return None
-    return Group(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+    rank, size = os.environ["RANK"], os.environ["WORLD_SIZE"]
+    if not (rank.isdecimal() and size.isdecimal() and int(rank) < int(size)):
+        raise UsageError("train.ranks", f"RANK is {rank!r} and WORLD_SIZE {size!r}: no rank of a group",
+                         where="the environment", fix="unset both, or start with torchrun")  # fmt: skip
+    return Group(int(rank), int(size))
 
 
 def launch(

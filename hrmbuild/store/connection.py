@@ -80,9 +80,17 @@ def _create(path: Path) -> None:
         try:
             duckdb.connect(str(incomplete), config=dict(_CLOSED)).close()
         except duckdb.Error as error:
-            raise _full_disk(path, error) or error from error
+            raise _full_disk(path, error) or _not_writable(path, error) or error from error
         os.replace(incomplete, path)
         sync_folder(path.parent)
+
+
+def _not_writable(path: Path, error: duckdb.Error) -> InputError | None:
+    """The error of a folder that takes no file; None for any other."""
+    if "Cannot open file" not in str(error):
+        return None
+    return InputError("store.not_writable", "no corpus can be written here", where=str(path.parent),
+                      why=str(error).rpartition(": ")[2], fix="choose another folder with --work")  # fmt: skip
 
 
 def _check_name(path: Path) -> None:

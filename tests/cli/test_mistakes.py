@@ -239,3 +239,19 @@ def test_a_path_that_no_system_takes_a_number_beyond_all_bounds_and_flags_that_c
 ) -> None:
     (project / "loop").symlink_to("loop")
     check(typed(*words, "--json"), status, code)
+
+
+def test_streams_that_are_closed_or_full_end_in_no_traceback(project: Path) -> None:
+    for redirect, status in ((">&-", 0), ("2>&- <&-", 0), (">/dev/full", 3)):
+        command = f"exec {sys.executable} -c 'from hrmbuild.cli.main import run; run()' explain gate.not_nfc --json {redirect}"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, cwd=project, check=False)
+        assert (done.returncode, b"Traceback" in done.stderr) == (status, False), (redirect, done.stderr.decode())
+
+
+def test_a_folder_that_takes_no_file_and_a_rank_that_is_none(
+    typed: Type, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check(typed("ingest", "--work", "/proc", "--json"), 3, "store.not_writable")
+    monkeypatch.setenv("RANK", "y")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    check(typed("train", "--json"), 2, "train.ranks")

@@ -76,3 +76,11 @@ def test_the_config_hash_ignores_spelling_and_place(tmp_path: Path) -> None:
     one = load_project(write(tmp_path, GOOD))
     other = load_project(write(tmp_path / "x", "sources: [{kind: rules, path: 'a/*.md'}]\nname: demo\nseed: 0\n"))
     assert one.config_sha256 == other.config_sha256
+
+
+def test_a_long_value_is_cut_in_its_message(tmp_path: Path) -> None:
+    path = tmp_path / "hrmbuild.yaml"
+    path.write_text(f"name: x\nseed: {'x' * 20_000}\nsources: [{{path: a, kind: rules}}]\n")
+    with pytest.raises(ConfigError) as refused:
+        load_project(path)
+    assert len(str(refused.value)) < 500 and "hrmbuild.yaml:2:1" in str(refused.value)
