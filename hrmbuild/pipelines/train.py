@@ -176,7 +176,7 @@ def _train(
     def corpus() -> tuple[FrozenCorpus, TokenData]:
         frozen = frozen_corpus(project, manifest=sources.manifest, corpus=sources.corpus, progress=progress)
         demand_approval(project, frozen.folder)
-        return frozen, token_data(project, frozen, progress=progress)
+        return frozen, token_data(project, frozen, progress=progress, again=ranks.is_main)
 
     frozen, data = main_first(ranks, corpus)
     initial = None if sources.init_from is None else initial_weights(sources.init_from, frozen)

@@ -6,6 +6,7 @@ database: later ingests change nothing for an older manifest, unless they took a
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import merge
@@ -32,6 +33,9 @@ from hrmbuild.records.pair import SPLITS, Split
 from hrmbuild.records.token_files import TokenFiles
 from hrmbuild.tokens.files import TokenData, TokenRow, folder_name, open_token_files, write_token_files
 from hrmbuild.tokens.tokenizer import TextTokenizer, load_tokenizer
+
+MOST_ENCODED_AGAIN = 20_000_000
+"""Tokens; about twelve seconds on two cores."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +91,37 @@ def _check_corpus(folder: Path, manifest: Manifest, *, corpus: Path) -> None:
         )
 
 
-def token_data(project: Project, frozen: FrozenCorpus, *, progress: Progress) -> TokenData:
-    """The corpus as token files under `token-files/`: opened where they are good, else written."""
+def token_data(project: Project, frozen: FrozenCorpus, *, progress: Progress, again: bool = False) -> TokenData:
+    """The corpus as token files under `token-files/`: opened where they are good, else written.
+
+    Args:
+        again: encode the manifest again and compare, up to `MOST_ENCODED_AGAIN` tokens: hashes that lie beside the
+            files show no more than that these fit one another.
+    """
     root, digest = frozen.manifest.training_root, frozen.tokenizer.sha256
     folder = project.work / "token-files" / folder_name(root, digest)
     if folder.is_dir():
         try:
-            return open_token_files(folder, content_root=root, tokenizer_sha256=digest)
+            data = open_token_files(folder, content_root=root, tokenizer_sha256=digest)
+            if not again or _is_what_encodes(data, folder, frozen, progress):
+                return data
+            progress.message(f"{folder.name}: the manifest encodes to other tokens; written again from it")
         except InputError as error:
             progress.message(f"{error.where}: {error.what}; the token files are written again from the manifest")
     encode_into(folder, frozen, progress=progress)
     return open_token_files(folder, content_root=root, tokenizer_sha256=digest)
+
+
+def _is_what_encodes(data: TokenData, folder: Path, frozen: FrozenCorpus, progress: Progress) -> bool:
+    """Whether the manifest gives these files; more tokens than a start can wait for are taken as they are, and said."""
+    n_tokens = sum(one.n_tokens for one in data.files.splits.values())
+    if n_tokens > MOST_ENCODED_AGAIN:
+        progress.message(
+            f"{n_tokens:,} tokens are taken from {folder.name} as they lie there: verify RUN --deep compares"
+        )
+        return True
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+        return encode_into(Path(scratch) / "tokens", frozen, progress=progress) == data.files
 
 
 def encoded_again(folder: Path, frozen: FrozenCorpus, *, progress: Progress) -> TokenData:

@@ -102,16 +102,7 @@ def verify_manifest(  # noqa: PLR0913 - one argument for each thing that may be 
         checks.append(Check("withdrawn material", True, f"{SAID}: {named(lost)}"))
     checks += _outside(folder, manifest, pack, corpus=corpus, sources=sources, gone=gone, progress=shown)
     absent = _not_as_frozen(manifest, gone, sources)
-    if isinstance(deep, Remake) and absent:
-        checks.append(
-            not_looked_at(MADE_AGAIN, f"not done: {named(absent)}: withdrawn, and not there as it was frozen")
-        )
-    elif isinstance(deep, Remake) and pack.unreadable is not None:
-        checks.append(Check(MADE_AGAIN, False, f"not compared: {pack.unreadable}"))
-    elif isinstance(deep, Remake):
-        checks += remake_checks(deep, folder, manifest, progress=shown)
-    else:
-        checks.append(not_looked_at(MADE_AGAIN, _NOT_DEEP if not deep else "no project is at hand to make pairs again"))
+    checks += _deep_checks(deep, folder, manifest, absent=absent, unreadable=pack.unreadable, progress=shown)
     return VerifyReport("manifest", str(folder), tuple(checks))
 
 
@@ -142,6 +133,25 @@ def _erased(recorded: tuple[Recorded, ...]) -> set[str]:
 def _withdrawn(recorded: tuple[Recorded, ...]) -> set[str]:
     """SHA-256 of the sources that are withdrawn."""
     return {one for one, (code, _) in decided(recorded, {}).kept_out.items() if code == WITHDRAWN}
+
+
+def _deep_checks(
+    deep: bool | Remake,
+    folder: Path,
+    manifest: Manifest,
+    *,
+    absent: list[str],
+    unreadable: str | None,
+    progress: Progress,
+) -> Iterator[Check]:
+    if not isinstance(deep, Remake):
+        yield not_looked_at(MADE_AGAIN, _NOT_DEEP if not deep else "no project is at hand to make pairs again")
+    elif absent:
+        yield not_looked_at(MADE_AGAIN, f"not done: {named(absent)}: withdrawn, and not there as it was frozen")
+    elif unreadable is not None:
+        yield Check(MADE_AGAIN, False, f"not compared: {unreadable}")
+    else:
+        yield from remake_checks(deep, folder, manifest, progress=progress)
 
 
 def _not_as_frozen(manifest: Manifest, gone: set[str], sources: Path | None) -> list[str]:

@@ -217,9 +217,15 @@ def test_made_up_batches_are_found_though_the_token_files_are_gone(packaged: Pac
 
 
 @pytest.mark.slow
-def test_a_run_on_altered_tokens_is_found_by_deep_and_by_replay_though_all_is_put_back(packaged: Packaged) -> None:
+def test_a_run_on_altered_tokens_is_found_by_deep_and_by_replay_though_all_is_put_back(
+    packaged: Packaged, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = {path: path.read_bytes() for path in token_folder(packaged).rglob("*") if path.is_file()}
     spoil_tokens(packaged)
+    mended = train(packaged.project, out=packaged.project.runs_folder / "mended", steps=1).record
+    assert mended.token_files_sha256 == loaded(packaged.run / "run.json")["token_files_sha256"]
+    spoil_tokens(packaged)
+    monkeypatch.setattr("hrmbuild.pipelines.train_corpus.MOST_ENCODED_AGAIN", 0)
     run = train(packaged.project, out=packaged.project.runs_folder / "evil").folder
     found = verify(run, project=packaged.project)
     assert failed(found) == {} and "token files" in found.not_looked_at
