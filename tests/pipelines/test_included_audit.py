@@ -105,6 +105,7 @@ def test_an_export_holds_the_base_rows_or_says_that_it_does_not(
     assert "base-mix: logic.jsonl" in (tmp_path / "whole" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_report_and_the_diff_tell_what_is_included_and_both_sides_of_a_conflict(two: Two, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     request = ReportRequest(since=two.root / "alone", show_label="internal")

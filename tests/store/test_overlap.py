@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from hrmbuild.store.overlap import Overlap, Overlapping, Text
 
 N = 100
 CITIES = ("Aachen", "Bremen", "Coburg", "Dessau", "Erfurt", "Fulda", "Goslar", "Hameln", "Ilmenau", "Jena")
+OTHERWISE = ({"condition": "cot"}, {"last": "2019-12-31"}, {"instruction": "the town?"})
 THINGS = ("trains", "bridges", "gardens", "schools", "markets", "wells", "towers", "mills", "parks", "inns")
 
 
@@ -42,34 +41,31 @@ def test_every_planted_row_is_found_and_named_with_its_own_pair(tmp_path: Path) 
 def test_minimal_pairs_are_not_near_and_equal_answers_contradict_nothing(tmp_path: Path) -> None:
     rows = [own(n, other=" not", id=f"m{n}") for n in range(N)]
     rows += [own(n, begin="In 1999 ", id=f"y{n}") for n in range(N)]
-    assert not {one.code for one in looked(rows, tmp_path).values()} - {"leak"}
     plain = own(3, id="plain")
     same = plain._replace(instruction=f" {plain.instruction.upper()} ", response=plain.response.lower().rstrip("."))
-    assert "contradiction" not in {one.code for one in looked([same], tmp_path).values()}
+    assert {key: one.code for key, one in looked([*rows, same], tmp_path).items()} == {"plain": "near"}
 
 
-@pytest.mark.parametrize(
-    "said", [{"condition": "cot"}, {"last": "2019-12-31"}, {"is_plain": False, "instruction": "the town?"}]
-)
-def test_another_condition_another_time_and_another_question_contradict_nothing(
-    said: dict[str, object], tmp_path: Path
-) -> None:
+def test_another_condition_another_time_and_another_question_contradict_nothing(tmp_path: Path) -> None:
     with Overlap(tmp_path, words=None, common=20) as overlap:
         overlap.add_own([], [own(3, first="2020-01-01")])
-        assert list(overlap.find([own(3, reply="Nobody counted them.", id="base", **said)])) == []
-        assert [one.code for one in overlap.find([own(3, reply="Nobody counted them.", id="base")])] == [
-            "contradiction"
+        base = own(3, reply="Nobody counted them.", id="base")
+        others = [
+            base._replace(condition="cot"),
+            base._replace(last="2019-12-31"),
+            base._replace(instruction="the town?"),
         ]
+        assert list(overlap.find(others)) == []
+        assert [one.code for one in overlap.find([base])] == ["contradiction"]
 
 
 def test_a_held_out_question_in_other_words_is_a_leak(tmp_path: Path) -> None:
     rows = [Text(f"s{n}", f"{CITIES[n]}'s list: how many old {THINGS[n]}?", "Seven.") for n in range(10)]
     asked = [one._replace(id=f"r{n}", instruction=one.instruction.replace("how many", "how very many"))
              for n, one in enumerate(rows)]  # fmt: skip
-    for near, code in ((None, set[str]()), (0.6, {"leak"})):
-        with Overlap(tmp_path, words=13, common=20, near=near) as overlap:
-            overlap.add_own(rows, [])
-            assert {one.code for one in overlap.find(asked)} == code
+    with Overlap(tmp_path, words=13, common=20, near=0.6) as overlap:
+        overlap.add_own(rows, [])
+        assert {one.code for one in overlap.find(asked)} == {"leak"}
 
 
 def test_what_is_taken_of_the_first_base_holds_against_the_second(tmp_path: Path) -> None:
