@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from hrmbuild.store.overlap import Overlap, Overlapping, Text
 
@@ -13,12 +14,11 @@ OTHERWISE = ({"condition": "cot"}, {"last": "2019-12-31"}, {"instruction": "the 
 THINGS = ("trains", "bridges", "gardens", "schools", "markets", "wells", "towers", "mills", "parks", "inns")
 
 
-def own(number: int, *, begin: str = "", other: str = "", reply: str = "", **said: object) -> Text:
+def own(number: int, *, begin: str = "", other: str = "", reply: str = "", **said: Any) -> Text:
     place, thing = CITIES[number % 10], THINGS[number // 10 % 10]
     asked = f"{begin}The town of {place} keeps a list of its {thing}. How many {thing} does it{other} name for {place}?"
-    return Text(f"own{number}", asked, reply or f"It names a good many {thing} in {place}, and all are old.")._replace(
-        **said  # type: ignore[arg-type]
-    )
+    answer = reply or f"It names a good many {thing} in {place}, and all are old."
+    return Text(f"own{number}", asked, answer)._replace(**said)
 
 
 def looked(rows: list[Text], tmp_path: Path, *, near: float | None = 0.6, held: int = 0) -> dict[str, Overlapping]:
