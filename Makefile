@@ -11,7 +11,7 @@ PAIRS ?= 10000000
 CODE := hrmbuild tests .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-full real real-table nasty-table test slow check format schemas golden bench bench-train bench-generate bench-serve bench-data bench-ingest bench-arch bench-corpus bench-package bench-verify chaos bundle wheel gpu-smoke clean
+.PHONY: help install demo demo-full real real-table nasty-table fuzz test slow check format schemas golden bench bench-train bench-generate bench-serve bench-data bench-ingest bench-arch bench-corpus bench-package bench-verify chaos bundle wheel gpu-smoke clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,6 +68,9 @@ real-table: install ## every folder of real data in one run, as the table of doc
 
 nasty-table: install ## the same of broken and hostile files
 	$(BIN)/python tests/benchmarks/real_data_table.py --data $(DATA) --config tests/benchmarks/nasty_data.yaml
+
+fuzz: install ## damaged files by the hundred: what ingest, freeze and verify promise holds for them (DATA=FOLDER)
+	$(BIN)/python tests/benchmarks/fuzz_ingest.py --data $(DATA) --work build/fuzz
 
 bench: bench-train bench-generate bench-serve bench-data bench-ingest bench-arch ## every benchmark, side by side, each ending in one JSON line
 

@@ -121,7 +121,8 @@ def main(arguments: list[str]) -> int:
 def _unusable_path(error: OSError | RuntimeError, *, as_json: bool) -> int | None:
     """The exit status where the system refuses a path for what it is, wherever that was met; None for other errors."""
     number = error.errno if isinstance(error, OSError) else errno.ELOOP if "Symlink loop" in str(error) else None
-    if number not in _UNUSABLE and not (isinstance(error, FileNotFoundError) and error.filename is None):
+    is_gone = isinstance(error, FileNotFoundError) and error.filename is None
+    if number is None or not (number in _UNUSABLE or is_gone):
         return None
     where = str(getattr(error, "filename", None) or _UNNAMED.get(number, "a path"))
     told = InputError("path.unusable", f"the system refuses this path: {os.strerror(number)}", where=where[:300],

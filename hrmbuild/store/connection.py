@@ -6,6 +6,7 @@ Every connection is closed to the outside (`enable_external_access`), so that no
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ def corpus_connection(path: Path, *, read_only: bool, create: bool) -> Iterator[
     before = os.umask(_PRIVATE)
     try:
         if create and not path.exists():
-            _create(path)
+            create_database(path)
         connection = _connect(path, read_only=read_only)
         connection.execute(_QUIET)
         try:
@@ -70,18 +71,27 @@ def _full_disk(path: Path, error: duckdb.Error) -> InputError | None:
     )
 
 
-def _create(path: Path) -> None:
-    """An empty database under its name, by rename: a kill leaves no half of a file that DuckDB would refuse."""
+def create_database(path: Path) -> None:
+    """An empty database under its name, in one step: a kill leaves no half of a file that DuckDB would refuse, and of
+    two that create at once the second does not put an empty file over the first one's corpus."""
     _check_name(path)
-    incomplete = path.with_name(f".{path.name}.incomplete")
+    incomplete = path.with_name(f".{path.name}.{os.getpid()}.incomplete")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         incomplete.unlink(missing_ok=True)
         try:
             duckdb.connect(str(incomplete), config=dict(_CLOSED)).close()
+            os.link(incomplete, path)
         except duckdb.Error as error:
             raise _full_disk(path, error) or _not_writable(path, error) or error from error
-        os.replace(incomplete, path)
+        except FileExistsError:
+            pass  # another came first; whether it can be opened now is told there
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            os.replace(incomplete, path)  # a file system without hard links
+        finally:
+            incomplete.unlink(missing_ok=True)
         sync_folder(path.parent)
 
 

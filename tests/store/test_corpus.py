@@ -17,6 +17,7 @@ from hrmbuild.errors import InputError
 from hrmbuild.records.locator import Locator
 from hrmbuild.records.pair import CompiledPair, Rejection, Split
 from hrmbuild.records.source import Skip, Source
+from hrmbuild.store.connection import create_database
 from hrmbuild.store.corpus import Corpus
 from hrmbuild.store.reading import Refused
 from hrmbuild.store.writer import FileOutcome
@@ -273,6 +274,14 @@ def test_a_locked_corpus_names_its_holder_and_the_remedy(corpus_path: Path) -> N
             assert str(holder.pid) in caught.value.what and "wait" in str(caught.value.fix)
     finally:
         holder.communicate("")
+
+
+def test_of_two_that_create_the_corpus_at_once_the_second_leaves_the_first_ones(corpus_path: Path) -> None:
+    with Corpus.open(corpus_path):
+        before = corpus_path.stat().st_ino
+        create_database(corpus_path)  # as one that looked a moment ago, when there was none
+    assert corpus_path.stat().st_ino == before
+    assert [one.name for one in corpus_path.parent.iterdir()] == [corpus_path.name]
 
 
 def test_other_files_are_no_corpus(tmp_path: Path) -> None:
