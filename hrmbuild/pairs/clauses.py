@@ -159,8 +159,12 @@ def _clauses(
             names=names,
         )
         for i, part in enumerate(parts)
-        if part and len((shown := words(part[0].start, part[-1].end)).encode()) <= CLAUSE_BYTES
+        if part and _may_stand_alone(shown := words(part[0].start, part[-1].end))
     ]
+
+
+def _may_stand_alone(part: str) -> bool:
+    return len(part.encode()) <= CLAUSE_BYTES and not _ONLY_CITES.fullmatch(part)
 
 
 def _numbered(number: str | None, text: str) -> str:

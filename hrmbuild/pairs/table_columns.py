@@ -28,7 +28,7 @@ Value = Decimal | dt.date | str | None
 
 MAX_CATEGORIES = 12
 """More distinct values than this are names, not categories."""
-_DECLARED_ROLES: dict[str, Role] = {
+DECLARED_ROLES: dict[str, Role] = {
     role: role for role in ("key", "ignore", "label", "personal", "protected", "text", "number", "date", "category")
 }
 _KEY_NAME = re.compile(r"(?:^|_)(?:id|key|code|no|nr|number|uuid|sku)$|(?-i:(?<=[a-z])I[Dd])$|^id$", re.I)
@@ -160,12 +160,12 @@ def _profile(column: Column, table: Table, settings: SourceConfig) -> ColumnProf
     cells = tuple(cell.strip() if cell and cell.strip() else None for cell in column.cells)
     declared = settings.columns.get(f"{table.name}.{column.name}") or settings.columns.get(column.name)
     role, _, unit = (declared or "").partition(":")
-    if declared and role not in _DECLARED_ROLES:
+    if declared and role not in DECLARED_ROLES:
         raise ConfigError(
             "config.column_role",
             f"column {column.name!r} is declared as {declared!r}",
             where="sources.columns",
-            fix=f"use one of {', '.join(_DECLARED_ROLES)}; a unit follows `number:`",
+            fix=f"use one of {', '.join(DECLARED_ROLES)}; a unit follows `number:`",
         )
     position = table.columns.index(column)
     is_key = column.name == table.key and None not in cells
@@ -177,7 +177,7 @@ def _parsed(
     is_key: bool = False,
 ) -> ColumnProfile:  # fmt: skip
     if role is not None and role not in ("number", "date"):
-        return ColumnProfile(name, _DECLARED_ROLES[role], None, 0, cells)
+        return ColumnProfile(name, DECLARED_ROLES[role], None, 0, cells)
     if not role and _PERSONAL_NAME.search(name):
         return ColumnProfile(name, "personal", None, 0, cells)
     if not role and (is_key or _is_key(name, cells, position)):

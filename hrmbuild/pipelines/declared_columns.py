@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from hrmbuild.config.project import GatesConfig, SourceConfig
 from hrmbuild.errors import ConfigError, raise_all
 from hrmbuild.gates.protected import is_allowed, protected_names
+from hrmbuild.pairs.table_columns import DECLARED_ROLES
 from hrmbuild.pipelines.units import Unit
 from hrmbuild.records.document import Table
 
@@ -20,7 +21,7 @@ def check_declared_columns(unit: Unit, tables: Iterable[Table]) -> None:
     """Every name under `columns`, `references` and `case` is that of a column that was read.
 
     Raises:
-        ConfigError: `config.unknown_column`, all of them at once.
+        ConfigError: `config.unknown_column`, `config.column_role`, all of them at once.
     """
     columns: dict[str, set[str]] = {}
     for table in tables:
@@ -28,9 +29,10 @@ def check_declared_columns(unit: Unit, tables: Iterable[Table]) -> None:
     qualified = {f"{name}.{column}" for name, own in columns.items() for column in own}
     plain = {name.partition(".")[2] for name in qualified}
     raise_all([
-        _unknown(name, unit, sorted(known))
-        for name, known in _declared(unit, qualified, qualified | plain, columns)
-        if name not in known
+        *(_unknown(name, unit, sorted(known))
+          for name, known in _declared(unit, qualified, qualified | plain, columns) if name not in known),
+        *(_no_role(name, role, unit)
+          for name, role in sorted(unit.settings.columns.items()) if role.partition(":")[0] not in DECLARED_ROLES),
     ])  # fmt: skip
 
 
@@ -84,5 +86,16 @@ def _unknown(name: str, unit: Unit, known: list[str]) -> ConfigError:
         f"no table of {unit.settings.path} has the column {name!r}",
         where=unit.declared_by,
         why="what is declared for it (personal, key, label …) would be lost without a word",
+        fix=f"did you mean {nearest[0]!r}?" if nearest else "correct or remove it",
+    )
+
+
+def _no_role(name: str, role: str, unit: Unit) -> ConfigError:
+    nearest = difflib.get_close_matches(role, DECLARED_ROLES, n=1, cutoff=0.5)
+    return ConfigError(
+        "config.column_role",
+        f"the column {name!r} is declared as {role!r}",
+        where=unit.declared_by,
+        why=f"a column is one of {', '.join(DECLARED_ROLES)}; a unit follows `number:`",
         fix=f"did you mean {nearest[0]!r}?" if nearest else "correct or remove it",
     )

@@ -10,9 +10,10 @@ that no file is reached in two ways.
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -23,7 +24,10 @@ from hrmbuild.config.loading import Project
 from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import ConfigError, raise_all
 from hrmbuild.fingerprint import hash_file
+from hrmbuild.gates.secrets import find_secrets
+from hrmbuild.pipelines.masking import without_secrets
 from hrmbuild.pipelines.scorings import FILE_NAME as SCORINGS_NAME
+from hrmbuild.readers.registry import READERS
 from hrmbuild.store.reading import Refused
 
 _WILD = frozenset("*?[")
@@ -76,7 +80,10 @@ def find_files(project: Project) -> Found:
     problems: list[ConfigError] = []
     owners: dict[str, FoundFile] = {}
     refused: dict[str, Refused] = {}
+    twice: dict[tuple[int, int], list[str]] = {}
     for entry, settings in enumerate(project.config.sources):
+        if settings.format is not None and settings.format not in READERS:
+            problems.append(_unknown_reader(project, settings.format, entry))
         try:
             walk = _walk_pattern(project, settings.path, where=project.declared_by(entry))
         except ConfigError as error:
@@ -88,10 +95,10 @@ def find_files(project: Project) -> Found:
         for file in _admitted(project, walk, entry=entry):
             first = owners.setdefault(file.relative, file)
             if not _agree(project, first.entry, entry):
-                problems.append(_declared_twice(project, first, entry))
+                twice.setdefault((first.entry, entry), []).append(file.relative)
         for path, code, detail in walk.refused:
             refused.setdefault(path, Refused(path, code, detail, project.declared_by(entry)))
-    raise_all(problems)
+    raise_all([*problems, *(_declared_twice(project, *pair, named) for pair, named in twice.items())])
     found.files = [owners[relative] for relative in sorted(owners)]
     found.refused = [refused[path] for path in sorted(refused)]
     return found
@@ -112,20 +119,35 @@ def _without_path(settings: SourceConfig) -> SourceConfig:
     return settings.model_copy(update={"path": ""})
 
 
-def _declared_twice(project: Project, first: FoundFile, entry: int) -> ConfigError:
-    mine, other = project.declared_by(entry), project.declared_by(first.entry)
+def _declared_twice(project: Project, first: int, second: int, files: Sequence[str]) -> ConfigError:
+    more = f" and {len(files) - 1:,} more files are" if len(files) > 1 else " is"
     return ConfigError(
         "config.source_twice",
-        f"{first.relative} is declared here and at {other}, and the two disagree",
-        where=mine,
+        f"{files[0]}{more} declared here and at {project.declared_by(first)}, and the two disagree",
+        where=project.declared_by(second),
         why="every file is read once, under one declaration",
         fix="narrow one of the two paths, or make the entries equal",
+    )
+
+
+def _unknown_reader(project: Project, format: str, entry: int) -> ConfigError:
+    nearest = difflib.get_close_matches(format, READERS, n=1, cutoff=0.5)
+    return ConfigError(
+        "config.unknown_format",
+        f"there is no reader called {format!r}",
+        where=project.declared_by(entry),
+        why=f"'format:' is one of {', '.join(sorted(READERS))}",
+        fix=f"did you mean {nearest[0]!r}?" if nearest else "leave 'format:' out: the files themselves say it",
     )
 
 
 def _admitted(project: Project, walk: _Walk, *, entry: int) -> Iterator[FoundFile]:
     """Hash what may be read; what cannot be read joins the refused."""
     for path in walk.files:
+        if find_secrets(relative_name(project, path)):
+            told = without_secrets(relative_name(project, path))
+            walk.refused.append((told, "read.secret_name", "its name holds a secret, and names are shown to everybody"))
+            continue
         try:
             size, digest = path.stat().st_size, hash_file(path)
         except OSError as error:

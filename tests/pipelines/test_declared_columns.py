@@ -40,6 +40,13 @@ def test_a_misspelt_column_is_named(tmp_path: Path, declared: str, fix: str) -> 
     )
 
 
+def test_a_role_that_does_not_exist_is_told_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        project_with(tmp_path, "columns: {name: persnal}")
+    told = caught.value.code, caught.value.where, caught.value.fix
+    assert told == ("config.column_role", "hrmbuild.yaml:3", "did you mean 'personal'?")
+
+
 def test_columns_of_any_table_of_the_entry_are_known(tmp_path: Path) -> None:
     declared = "columns: {name: personal, orders.total: number}, references: {orders.person_id: people.id}"
     assert project_with(tmp_path, declared).read == 2

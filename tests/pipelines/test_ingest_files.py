@@ -68,6 +68,18 @@ def test_two_entries_that_disagree_on_a_file_name_both_lines(tmp_path: Path) -> 
     assert (caught.value.where, "hrmbuild.yaml:3" in caught.value.what) == ("hrmbuild.yaml:4", True)
 
 
+def test_two_entries_that_disagree_on_many_files_are_told_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        found_with(tmp_path, "{path: a, kind: memos}", "{path: a/*, kind: rules}", files=("a/x.md", "a/y.md", "a/z.md"))
+    assert "a/x.md and 2 more files" in caught.value.what and not caught.value.more
+
+
+def test_a_reader_that_does_not_exist_is_a_mistake_of_the_settings(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        found_with(tmp_path, "{path: a, kind: memos, format: docs}", files=("a/x.md",))
+    assert (caught.value.code, caught.value.fix) == ("config.unknown_format", "did you mean 'docx'?")
+
+
 def test_absolute_paths_are_refused_all_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         found_with(tmp_path, "{path: /etc, kind: memos}", "{path: /usr/*, kind: memos}")
