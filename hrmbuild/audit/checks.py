@@ -51,9 +51,12 @@ class VerifyReport:
 
     @property
     def authentic(self) -> bool | None:
-        """Whether who signed it may do so; None where nobody was asked: no trust file, or nothing that is signed."""
-        asked = [check.ok for check in self.checks if check.about_who and check.looked_at]
-        return all(asked) if asked else None
+        """Whether who signed it may do so; None where nobody was asked (no trust file), or where it carries
+        no signature: that who froze its corpus may do so says nothing of a run."""
+        asked = [check for check in self.checks if check.about_who]
+        if any(check.looked_at and not check.ok for check in asked):
+            return False
+        return True if asked and all(check.looked_at for check in asked) else None
 
     @property
     def not_looked_at(self) -> tuple[str, ...]:

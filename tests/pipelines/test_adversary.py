@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pytest
 from packaged_project import Packaged
 from signed_project import Frozen
 
-from hrmbuild.audit.checks import VerifyReport
+from hrmbuild.audit.checks import Check, VerifyReport, not_looked_at
 from hrmbuild.audit.decisions import DECISIONS_NAME
 from hrmbuild.audit.decisions import append as decide
 from hrmbuild.audit.erased import erase_pack
@@ -263,6 +264,13 @@ def test_nothing_is_called_ok_that_was_not_looked_at(packaged_once: Packaged) ->
         {"name": one["name"], "ok": one["ok"]}
         for one in told["checks"]  # type: ignore[attr-defined,index]
     ]
+
+
+def test_a_run_is_not_authentic_by_the_signature_of_its_corpus() -> None:
+    run = replace(not_looked_at("signed by", "a run carries no signature"), about_who=True)
+    corpus = Check("corpus: signed by", True, "Ines", about_who=True)
+    assert VerifyReport("run", "x", (run, corpus)).authentic is None and VerifyReport("run", "x", (corpus,)).authentic
+    assert VerifyReport("run", "x", (run, replace(corpus, ok=False))).authentic is False
 
 
 # --- manifests, decisions and the log, by somebody without a key that counts --------------------
