@@ -27,6 +27,8 @@ _END = re.compile(r"[.!?][\"”’')\]*_]*$")
 PARTS = 1000
 """Places in the order that a block's parts may take."""
 _NUMBER = re.compile(r"^(?:\d+(?:\.\d+)*|§.+|(?:Section|Article|Clause|Rule|Comment) .+|[A-Z]{1,6}-?\d.*)$")
+_CITED = re.compile(r"§ \d|Comment \d")
+"""Names of paragraphs of a regulation and of its interpretations: each part of a long one bears it."""
 _NAMES_ITSELF = re.compile(
     r"§|(?:Section|Article|Clause|Rule|Part|Chapter|Annex|Appendix|Schedule)\s+(?:\d|[IVXLC]+\b|[A-Z]\b)"
 )
@@ -47,6 +49,8 @@ class Clause:
     """Their words as shown; offsets into the block's text."""
     names: Mapping[str, str]
     """Masks of names: name -> what is shown."""
+    part_of: str | None = None
+    """The number of its paragraph, where this is a later part of one that is cited by a name of its own."""
 
     def quote(self, sentence: Sentence) -> Quote:
         """A sentence with its place."""
@@ -59,8 +63,8 @@ class Clause:
 
     def ground(self) -> str:
         """How a response names it: its number, else its heading, else nothing."""
-        if self.number:
-            return f"{self.name()}."
+        if self.number or self.part_of:
+            return f"{self.name() if self.number else self.part_of}."
         heading = title_words(self.piece.heading or "")
         if not heading or heading.endswith("?"):
             return ""
@@ -149,14 +153,16 @@ def _clauses(
             parts.append([])
         parts[-1].append(sentence._replace(text=words(sentence.start, sentence.end)))
     heading = heading_of(document, block)
+    cited = number if number and _CITED.match(number) else None
     return [
         Clause(
-            piece=Piece(order=order * PARTS + i, text=_numbered(number if i == 0 else None, shown), heading=heading),
+            piece=Piece(order=order * PARTS + i, text=_numbered(number if i == 0 else cited, shown), heading=heading),
             block=block,
             number=number if i == 0 else None,
             topic=_topic(document, block, heading) if i == 0 else None,
             sentences=tuple(part),
             names=names,
+            part_of=cited if i else None,
         )
         for i, part in enumerate(parts)
         if part and _may_stand_alone(shown := words(part[0].start, part[-1].end))

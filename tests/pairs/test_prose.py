@@ -13,6 +13,7 @@ from hrmbuild.config.project import SourceConfig
 from hrmbuild.fingerprint import hash_file
 from hrmbuild.pairs import prose_patterns as patterns
 from hrmbuild.pairs.absent import NOT_STATED
+from hrmbuild.pairs.clauses import read_clauses
 from hrmbuild.pairs.draft import INSTRUCTION_BYTES
 from hrmbuild.pairs.memo_patterns import read_day
 from hrmbuild.pairs.sentences import split_sentences
@@ -53,6 +54,16 @@ def test_a_modal_verb_gives_the_force(sentence: str, force: str, subject: str, a
 )
 def test_a_form_that_leaves_doubt_gives_nothing(sentence: str) -> None:
     assert patterns.find_norm(sentence) is None
+
+
+def test_each_part_of_a_long_comment_of_a_regulation_bears_its_name() -> None:
+    long = " ".join(f"The branch must keep letter {number} of the customer for a year." for number in range(12))
+    for number, grounds in (("Comment 9.2(a)-1", {"Comment 9.2(a)-1."}), ("4.2", {"Clause 4.2.", "Section Fees."})):
+        page = document("# Fees", long)
+        blocks = (page.blocks[0], page.blocks[1].model_copy(update={"number": number}))
+        clauses = read_clauses(page.model_copy(update={"blocks": blocks}))[0]
+        assert len(clauses) == 2 and {one.ground() for one in clauses} == grounds
+        assert [one.piece.text.startswith(number) for one in clauses] == [True, len(grounds) == 1]
 
 
 def test_a_condition_stands_apart_from_its_norm() -> None:

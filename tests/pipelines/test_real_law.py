@@ -91,6 +91,16 @@ def test_paragraphs_and_official_interpretations_are_named_as_cited_and_hold_the
     assert named["Comment "] > 200 and named["§ "] > 300, named
 
 
+def test_whatever_is_answered_from_the_interpretation_of_a_section_names_its_paragraph(corpus: Path) -> None:
+    answered = rows(
+        corpus, "SELECT kind, response FROM candidate WHERE derivation = 'quoted' AND kind LIKE 'prose.%' "
+        f"AND path LIKE '{CFPB}%' AND json_extract_string(occurrence, '$.locator.pointer') LIKE '%/interpParagraph%' "
+        "AND json_extract_string(occurrence, '$.locator.heading_path[1]') LIKE 'Section %'"  # not of an appendix
+    )  # fmt: skip
+    unnamed = [one for one in answered if not re.search(r"Comment \d+\.\d+(?:\(\w+\))*-\d", one[1])]
+    assert len(answered) > 200 and not unnamed, unnamed
+
+
 def test_no_program_of_a_tax_case_is_shown_and_sums_show_all_sections_or_are_counted(
     corpus: Path, shared_data: Path
 ) -> None:
