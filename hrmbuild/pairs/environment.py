@@ -6,12 +6,13 @@ must never compile text that came from a document: documents are values, templat
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from jinja2 import BaseLoader, StrictUndefined, Template, TemplateError, TemplateNotFound
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from hrmbuild.errors import ConfigError
+from hrmbuild.errors import ConfigError, raise_all
 from hrmbuild.fingerprint import hash_value, sha256_hex
 
 _SUFFIX = ".j2"
@@ -99,6 +100,20 @@ class Templates:
                 where=f"templates/{name}" + (f":{line}" if line else ""),
                 fix="correct the Jinja2 syntax",
             ) from error
+
+    def parse(self, names: Iterable[str]) -> None:
+        """Look whether templates can be parsed.
+
+        Raises:
+            ConfigError: `templates.syntax`, all of them at once.
+        """
+        problems: list[ConfigError] = []
+        for name in names:
+            try:
+                self._template(name)
+            except ConfigError as error:
+                problems.append(error)
+        raise_all(problems)
 
     def sha256(self, name: str) -> str:
         """SHA-256 of the template's bytes.

@@ -46,11 +46,15 @@ def compiling_code_sha256() -> str:
     return hash_value([code_sha256(*_COMPILING), *(hash_file(own / name) for name in _GATING)])
 
 
-def project_templates(project: Project) -> Templates:
+def project_templates(project: Project, *, parse: bool = True) -> Templates:
     """The project's own templates before the built-in ones.
 
+    Args:
+        parse: look at every own template now, whether a question will need it or not.
+
     Raises:
-        ConfigError: `config.no_templates`: the folder that the settings name does not exist.
+        ConfigError: `config.no_templates`: the folder that the settings name does not exist; `templates.unknown_kind`;
+            `templates.syntax`, all of them at once.
     """
     folders = [asset_folder("templates")]
     if project.config.templates is not None:
@@ -64,7 +68,10 @@ def project_templates(project: Project) -> Templates:
             )
         folders.insert(0, own)
         _check_kinds(own, folders[-1])
-    return Templates(folders)
+    templates = Templates(folders)
+    if parse and len(folders) > 1:
+        templates.parse(sorted(path.relative_to(folders[0]).as_posix() for path in folders[0].rglob("*.j2")))
+    return templates
 
 
 def _check_kinds(own: Path, built_in: Path) -> None:

@@ -141,7 +141,7 @@ def _check_label(project: Project | None, source: str | None, show_label: str | 
 
 
 def _templates_of(project: Project | None) -> Templates:
-    return Templates([asset_folder("templates")]) if project is None else project_templates(project)
+    return Templates([asset_folder("templates")]) if project is None else project_templates(project, parse=False)
 
 
 def _kinds(templates: Templates, wanted: str | None) -> Iterator[KindOfQuestion]:

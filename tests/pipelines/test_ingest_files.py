@@ -136,3 +136,13 @@ def test_a_context_in_the_folder_of_each_file_is_shown_beside_that_file_alone(tm
     plan = plan_units(project, find_files(project), project_templates(project))
     shown = {unit.name: [file.relative for file in unit.context] for unit in plan.units if not unit.is_context}
     assert shown == {f"t/{name}/rows.jsonl": [f"t/{name}/README.md"] for name in ("a [1]", "b")}
+
+
+def test_an_own_template_that_cannot_be_parsed_is_told_though_no_question_needs_it(tmp_path: Path) -> None:
+    texts = {"my/prose/who/mail_9.j2": "Who {{ action ?", "my/prose/duty/mail_9.j2": "{% if %}", "a/x.md": "x"}
+    entry = "name: t\ntemplates: my\nsources: [{path: a, kind: memos}]\n"
+    project = write_project(tmp_path, {"hrmbuild.yaml": entry, **texts})
+    with pytest.raises(ConfigError) as caught:
+        project_templates(project)
+    told = [(one.code, one.where) for one in (caught.value, *caught.value.more)]
+    assert told == [("templates.syntax", f"templates/prose/{kind}/mail_9.j2:1") for kind in ("duty", "who")]
