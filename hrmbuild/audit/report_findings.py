@@ -13,6 +13,7 @@ from typing import Any
 
 from hrmbuild.audit.evidence import HELD, EvidenceRejection
 from hrmbuild.audit.report_input import ReportInput
+from hrmbuild.audit.shown_text import numbers_of
 from hrmbuild.records.locator import Locator
 from hrmbuild.records.reasons import FAMILIES, REASONS
 
@@ -89,9 +90,7 @@ def _entry(one: EvidenceRejection, *, shown: bool) -> dict[str, Any]:
 
 def place_of(locator: str | dict[str, Any], *, shown: bool) -> str:
     """A place in a file for a person; what may quote the file (headings, names of sheets) only where it is shown."""
-    value = json.loads(locator) if isinstance(locator, str) else locator
-    if not shown:
-        value = {name: part for name, part in value.items() if isinstance(part, int)}
+    value = numbers_of(locator) if not shown else json.loads(locator) if isinstance(locator, str) else locator
     return str(Locator.model_validate(value))
 
 

@@ -5,8 +5,11 @@ Owns the rule: a text is shown up to one label, what is above it is told by its 
 
 from __future__ import annotations
 
+import json
 import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hrmbuild.errors import UsageError
 
@@ -28,23 +31,59 @@ class Clearance:
         """Whether a text of this label is shown; an unknown label never is."""
         return label in self.labels and self.labels.index(label) <= self.labels.index(self.up_to)
 
+    @property
+    def shown(self) -> frozenset[str]:
+        """The labels that are shown."""
+        return frozenset(self.labels[: self.labels.index(self.up_to) + 1])
+
     def highest(self, labels: set[str]) -> str:
         """The strictest of these labels; the lowest declared one where there are none."""
-        known = [self.labels.index(one) for one in labels if one in self.labels]
-        return self.labels[max(known, default=0)]
+        return highest(self.labels, labels)
 
 
-def clearance(labels: tuple[str, ...] | None, show_label: str | None) -> Clearance:
-    """Texts up to `show_label`; absent: up to the lowest declared label.
+def highest(labels: Sequence[str], found: Collection[str]) -> str:
+    """The strictest of `found`; the lowest of `labels` where none of them is declared."""
+    return labels[max((labels.index(one) for one in found if one in labels), default=0)]
+
+
+def clearance(
+    labels: Sequence[str] | None,
+    show_label: str | None,
+    *,
+    role: str | None = None,
+    roles: Mapping[str, str] | None = None,
+    flag: str = "--show-label",
+) -> Clearance:
+    """Texts up to `show_label` and up to what `role` reads; with neither, up to the lowest declared label.
+
+    Args:
+        roles: the declared ones, with the label up to which each reads.
+        flag: how the user named the label.
 
     Raises:
-        UsageError: `audit.unknown_label`.
+        UsageError: `audit.unknown_label`, `audit.unknown_role`.
     """
-    known = labels or LABELS
-    if show_label is not None and show_label not in known:
-        raise UsageError("audit.unknown_label", f"{show_label!r} is no label", where="--show-label",
-                         fix=f"the labels are, lowest first: {', '.join(known)}")  # fmt: skip
-    return Clearance(known, show_label or known[0])
+    known = tuple(labels or LABELS)
+    if role is not None and role not in (roles or {}):
+        told = ", ".join(sorted(roles or {})) or "none; declare them under roles:"
+        raise UsageError("audit.unknown_role", f"no role {role!r} is declared", where="--role",
+                         fix=f"the roles are: {told}")  # fmt: skip
+    asked = [one for one in (show_label, (roles or {})[role] if role is not None else None) if one is not None]
+    for one in asked:
+        if one not in known:
+            raise UsageError("audit.unknown_label", f"{one!r} is no label here", where=flag,
+                             fix=f"the labels are, lowest first: {', '.join(known)}")  # fmt: skip
+    return Clearance(known, min(asked, key=known.index, default=known[0]))
+
+
+def numbers_of(locator: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Of a place what holds no word of its file: lines, pages, rows; headings and names of sheets are words.
+
+    Args:
+        locator: as JSON, or its fields.
+    """
+    value: Mapping[str, Any] = json.loads(locator) if isinstance(locator, str) else locator
+    return {name: part for name, part in value.items() if isinstance(part, int)}
 
 
 def visible(text: str) -> str:

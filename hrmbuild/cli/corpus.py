@@ -25,6 +25,13 @@ def ingest(
     preview: Annotated[
         int, typer.Option("--preview", min=0, max=10_000, help="Show N pairs a source; write nothing.")
     ] = 0,
+    show_label: Annotated[
+        str | None,
+        typer.Option("--show-label", metavar="L", help="Preview pairs up to this label; default: all."),
+    ] = None,
+    role: Annotated[
+        str | None, typer.Option("--role", metavar="R", help="Of --preview: what this role may read.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when a file was quarantined.")] = False,
     config: ConfigOption = None,
     sources: SourcesOption = None,
@@ -37,7 +44,8 @@ def ingest(
 
     progress = TerminalProgress()
     project = project_of(config, sources, work)
-    report = run(project, dry_run=dry_run, preview=preview, strict=strict, progress=progress)
+    report = run(project, dry_run=dry_run, preview=preview, show_label=show_label, role=role, strict=strict,
+                 progress=progress)  # fmt: skip
     progress.close()
     emit(report, ingest_lines(report), as_json=as_json)
     for error in () if as_json else report.errors:  # as JSON they stand in the object

@@ -83,6 +83,9 @@ def rejections(
     show_label: Annotated[
         str | None, typer.Option("--show-label", metavar="L", help="Show texts up to this label; default: the lowest.")
     ] = None,
+    as_role: Annotated[
+        str | None, typer.Option("--role", metavar="R", help="Show what this role may read.")
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, max=10**6, metavar="N", help="Rows at most.")] = 20,
     config: ConfigOption = None, work: WorkOption = None, as_json: JsonFlag = False,
 ) -> None:  # fmt: skip
@@ -90,7 +93,7 @@ def rejections(
     from hrmbuild.pipelines.rejections import rejections as run
 
     project = project_of(config, None, work)
-    report = run(project, code=code, source=source, held=held, show_label=show_label, limit=limit)
+    report = run(project, code=code, source=source, held=held, show_label=show_label, role=as_role, limit=limit)
     emit(report, rejection_lines(report), as_json=as_json)
 
 

@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -145,7 +146,9 @@ def _usage_error(error: TyperException, *, as_json: bool) -> int:
 
 
 def _report_bug(*, as_json: bool) -> int:
-    trace = traceback.format_exc()
+    from hrmbuild.pipelines.masking import without_secrets
+
+    trace = without_secrets(traceback.format_exc())
     with tempfile.NamedTemporaryFile("w", prefix="hrmbuild-bug-", suffix=".log", delete=False, encoding="utf-8") as log:
         log.write(trace)
     last = trace.strip().splitlines()[-1]
@@ -156,10 +159,21 @@ def _report_bug(*, as_json: bool) -> int:
 
 
 def _report(error: dict[str, object], *, text: str, as_json: bool) -> None:
+    """Whatever a message quotes (a line of a file, what was typed), no secret is repeated."""
+    from hrmbuild.pipelines.masking import without_secrets
+
     if as_json:
         full = {"code": None, "what": None, "where": None, "why": None, "fix": None, "more": []} | error
-        print_json({"error": full})
-    print(f"error: {text}", file=sys.stderr)
+        print_json({"error": _each_text(full, without_secrets)})
+    print(f"error: {without_secrets(text)}", file=sys.stderr)
+
+
+def _each_text(value: object, change: Callable[[str], str]) -> object:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: _each_text(one, change) for key, one in value.items()}
+    return [_each_text(one, change) for one in value] if isinstance(value, list) else value
 
 
 def run() -> None:

@@ -66,7 +66,7 @@ def shown_text(pair: CompiledPair) -> str:
                     if name not in _NO_WORDS)  # fmt: skip
     shown = f"{pair.instruction}{_BETWEEN}{pair.response}{_BETWEEN}{facts}"
     for text in (answer.value, occurrence.text, occurrence.query, *(answer.choices or ()),
-                 *(occurrence.locator.heading_path or ())):  # fmt: skip
+                 *(occurrence.locator.heading_path or ()), occurrence.locator.sheet):  # fmt: skip
         if text and text not in shown:
             shown += f"{_BETWEEN}{text}"
     return shown

@@ -13,6 +13,7 @@ from pathlib import Path
 from hrmbuild.audit import evidence
 from hrmbuild.audit.evidence import EvidenceRow
 from hrmbuild.audit.manifest import load_manifest_bytes, manifest_folder, read_manifest
+from hrmbuild.audit.shown_text import clearance
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError, UsageError
 from hrmbuild.fingerprint import sha256_hex
@@ -106,20 +107,6 @@ def shown_labels(
     Raises:
         UsageError: `audit.unknown_label`, `audit.unknown_role`.
     """
-    labels = manifest.labels or (manifest.label,)
-    top = show_label or labels[0]
-    if role is not None:
-        roles = (project.config.roles if project is not None else None) or {}
-        if role not in roles:
-            known = ", ".join(sorted(roles)) or "none; declare them under roles:"
-            raise UsageError("audit.unknown_role", f"no role {role!r} is declared", where="--role",
-                             fix=f"the roles are: {known}")  # fmt: skip
-        top = min(top if show_label else roles[role], roles[role], key=lambda one: _height(labels, one, flag))
-    return frozenset(labels[: _height(labels, top, flag) + 1])
-
-
-def _height(labels: tuple[str, ...], label: str, flag: str) -> int:
-    if label not in labels:
-        raise UsageError("audit.unknown_label", f"{label!r} is no label of this manifest", where=flag,
-                         fix=f"its labels are, lowest first: {', '.join(labels)}")  # fmt: skip
-    return labels.index(label)
+    roles = project.config.roles if project is not None else None
+    allowed = clearance(manifest.labels or (manifest.label,), show_label, role=role, roles=roles, flag=flag)
+    return allowed.shown

@@ -18,6 +18,7 @@ from hrmbuild.assets import asset_folder
 from hrmbuild.audit import evidence
 from hrmbuild.audit.evidence import EvidenceRow
 from hrmbuild.audit.manifest import load_manifest_bytes, read_manifest
+from hrmbuild.audit.shown_text import numbers_of
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import HrmbuildError, InputError
 from hrmbuild.fingerprint import hash_file, sha256_hex
@@ -163,19 +164,14 @@ def _occurrence(
     again = words_again(entries, locator, inputs, folder=sources)
     told: dict[str, Any] = {
         "source_sha256": one["source_sha256"], "paths": [source.path for source in entries],
-        "declared": [_declared(source) for source in entries], "locator": _numbers(one["locator"], readable),
-        "template_sha256": one["template_sha256"],
+        "declared": [_declared(source) for source in entries], "template_sha256": one["template_sha256"],
+        "locator": one["locator"] if readable else numbers_of(one["locator"]),
         "file": again.file, "stands": again.words == one["text"] if quotes and again.words is not None else None,
     }  # fmt: skip
     if readable:
         told |= {"text": one["text"], "query": one.get("query"), "inputs": inputs, "place": str(locator)}
         told |= {"text_again": again.words if quotes else None}
     return told
-
-
-def _numbers(locator: dict[str, Any], readable: bool) -> dict[str, Any]:
-    """The place; without its words (headings, names of sheets) where they may not be shown."""
-    return {name: value for name, value in locator.items() if readable or isinstance(value, int)}
 
 
 def _declared(source: Any) -> dict[str, Any]:

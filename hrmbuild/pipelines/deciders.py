@@ -1,7 +1,8 @@
 """Who decides: the key that signs a decision, and the person whom the project's trust file names behind it.
 
 Owns refusing, before anything is written, a key whose decision could only count for nothing: what is recorded stays for
-good, and every later `verify --trust` would name it. It must not record a decision or say what one leads to.
+good, and every later `verify --trust` would name it; and a reason that must not be kept. It must not record a decision
+or say what one leads to.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from pathlib import Path
 from hrmbuild.audit.keys import PrivateKey
 from hrmbuild.audit.trust import TRUST_NAME, Trust, read_trust
 from hrmbuild.config.loading import Project
-from hrmbuild.errors import UsageError
+from hrmbuild.config.project import GatesConfig
+from hrmbuild.errors import AnswerIsNoError, UsageError
+from hrmbuild.gates.personal_data import found_words
+from hrmbuild.gates.secrets import find_secrets
 from hrmbuild.pipelines.keys import Ask, nobody, now, signing_key
 from hrmbuild.records.decision import UNAUTHENTICATED
 
@@ -41,14 +45,28 @@ class Stated:
 
         Raises:
             UsageError: `decide.no_reason`, `keys.*`, and as `deciding_key`.
+            AnswerIsNoError: as `check_reason`.
         """
         if not self.reason.strip():
             raise UsageError("decide.no_reason", "a decision without a reason is none", where="--reason",
                              fix="say in one sentence why")  # fmt: skip
+        check_reason(self.reason, project.config.gates)
         if self.key is None:
             return Decider(None, UNAUTHENTICATED)
         key, known_as = deciding_key(project, self.key, person=self.person, ask=self.ask)
         return Decider(key, self.person or known_as or f"key {key.fingerprint[:16]}")
+
+
+def check_reason(reason: str, gates: GatesConfig) -> None:
+    """A reason stands in the decisions for good, and no erasure reaches it.
+
+    Raises:
+        AnswerIsNoError: `review.reason_personal`: it holds a secret or names somebody.
+    """
+    kinds = sorted({kind for kind, _ in found_words([reason], gates)} | ({"secret"} if find_secrets(reason) else set()))
+    if kinds:
+        raise AnswerIsNoError("review.reason_personal", f"the reason names what must not be kept ({', '.join(kinds)})",
+                              why="a reason stands in the decisions for good", fix="say it without")  # fmt: skip
 
 
 def deciding_key(

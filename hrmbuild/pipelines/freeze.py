@@ -22,7 +22,7 @@ from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError, ConfigError, InputError, UsageError, raise_all
 from hrmbuild.files import disk_errors, rename_folder
 from hrmbuild.pairs.environment import Templates
-from hrmbuild.pipelines.freeze_manifest import build_manifest, decisions_entry, refused_files, source_entries
+from hrmbuild.pipelines.freeze_manifest import build_manifest, code_of, decisions_entry, refused_files, source_entries
 from hrmbuild.pipelines.freeze_pack import Selection, ensure_salts, write_fixed_files, write_rejections, write_rows
 from hrmbuild.pipelines.freeze_signature import log_and_sign
 from hrmbuild.pipelines.identity import freeze_settings_sha256, ingest_identity, project_templates
@@ -151,9 +151,18 @@ def is_frozen_as(project: Project, folder: Path) -> bool:
 
 
 def _without_lines(entries: Iterable[SourceEntry]) -> tuple[SourceEntry, ...]:
-    """Entries without what another line number changes: a comment in the settings makes no manifest stale."""
+    """Entries without what another line number changes: a comment in the settings makes no manifest stale.
+
+    And without messages, of which a manifest leaves some out.
+    """
     return tuple(
-        entry.model_copy(update={"count": NOTHING, "source": entry.source.model_copy(update={"declared_by": ""})})
+        entry.model_copy(
+            update={
+                "count": NOTHING,
+                "reason": entry.reason and code_of(entry.reason),
+                "source": entry.source.model_copy(update={"declared_by": ""}),
+            }
+        )
         for entry in entries
     )
 

@@ -66,7 +66,7 @@ def build_manifest(
         max_label=selection.max_label,
         left_out=selection.corpus.n_pairs() - len(pack.leaves),
         lineage=lineage_of(included),
-        sources=source_entries(selection, counts),
+        sources=source_entries(selection, counts, label=pack.highest_label(config.labels)),
         refused=refused_files(selection),
         splits=counts.splits,
         strata=counts.strata,
@@ -108,22 +108,36 @@ def refused_files(selection: Selection) -> tuple[RefusedFile, ...]:
     )
 
 
-def source_entries(selection: Selection, counts: Counts | None = None) -> tuple[SourceEntry, ...]:
-    """Every source with what came of it, sorted by path; without `counts` all token counts are zero."""
+def source_entries(
+    selection: Selection, counts: Counts | None = None, *, label: str | None = None
+) -> tuple[SourceEntry, ...]:
+    """Every source with what came of it, sorted by path; without `counts` all token counts are zero.
+
+    Args:
+        label: of what is frozen: a file above it was set aside for its code, without the message; None: all without.
+    """
+    order = selection.labels
+    below = order[: order.index(label) + 1] if label is not None else ()
     by_label = selection.corpus.occurrences_by_label()
     admitted = selection.admitted
     return tuple(
         _source_entry(one, counts, n_left_out=sum(n for label, n in by_label.get(one.source.path, {}).items()
-                                                  if label not in admitted))
+                                                  if label not in admitted),
+                      told=one.source.label in below)
         for one in selection.corpus.sources()
     )  # fmt: skip
 
 
-def _source_entry(one: StoredSource, counts: Counts | None, *, n_left_out: int) -> SourceEntry:
+def code_of(reason: str) -> str:
+    """Of why a file was set aside (`code: message`) what quotes no word of it."""
+    return reason.partition(":")[0]
+
+
+def _source_entry(one: StoredSource, counts: Counts | None, *, n_left_out: int, told: bool) -> SourceEntry:
     return SourceEntry(
         source=one.source,
         status="quarantined" if one.status == "quarantined" else "read",
-        reason=one.reason,
+        reason=one.reason if told or one.reason is None else code_of(one.reason),
         records=one.n_records,
         without_pair=one.n_barren,
         skipped=one.n_skipped,

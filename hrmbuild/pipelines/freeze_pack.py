@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hrmbuild.audit import evidence, merkle
@@ -15,6 +15,7 @@ from hrmbuild.audit.evidence import EvidenceRejection, EvidenceRow
 from hrmbuild.audit.manifest import Counts, Tally, counted_row
 from hrmbuild.audit.proofs import write_leaves
 from hrmbuild.audit.rows import Leaf, leaf_of
+from hrmbuild.audit.shown_text import numbers_of
 from hrmbuild.errors import InputError
 from hrmbuild.fingerprint import canonical_json
 from hrmbuild.pipelines.progress import Progress
@@ -23,6 +24,11 @@ from hrmbuild.records.schemas import row_schema_bytes
 from hrmbuild.store.corpus import Corpus
 from hrmbuild.tokens.encode_stream import count_stream
 from hrmbuild.tokens.tokenizer import TextTokenizer
+
+NO_WORDS = "its words are above the label of this manifest"
+"""In place of the message of a rejection."""
+_NAMES_KINDS = frozenset({"gate.personal_data", "gate.secret"})
+"""Findings whose message names kinds, and no word of the file."""
 
 
 @dataclass(frozen=True)
@@ -137,23 +143,33 @@ def _evidence_row(pair: Pair, pack: Pack, salt: bytes, *, n_tokens: tuple[int, i
 
 
 def write_rejections(folder: Path, corpus: Corpus, *, admitted: frozenset[str]) -> None:
-    """Write `rejections.parquet`; texts from files above the manifest's label are left out, their places are not."""
-    texts_of = {one.source.path for one in corpus.sources() if one.source.label in admitted}
-    evidence.write_rejections(folder / evidence.REJECTIONS_NAME, _rejections(corpus, texts_of))
+    """Write `rejections.parquet`; of what is above the manifest's label no word: only code, file and numbers of places.
+
+    Its rows name no label, so readers go by that of the file: what shows more than its file has no words either.
+    """
+    evidence.write_rejections(folder / evidence.REJECTIONS_NAME, _rejections(corpus, admitted))
 
 
-def _rejections(corpus: Corpus, texts_of: set[str]) -> Iterator[EvidenceRejection]:
+def _rejections(corpus: Corpus, admitted: frozenset[str]) -> Iterator[EvidenceRejection]:
+    sources = {one.source.path: one.source for one in corpus.sources()}
     for one in corpus.rejections():
-        text = one.text if one.path in texts_of else None
-        yield EvidenceRejection(
-            one.path, one.stage, one.code, one.detail, one.source_sha256, one.locator, text, one.pair_id, one.gate
+        told = EvidenceRejection(
+            one.path, one.stage, one.code, one.detail, one.source_sha256, one.locator, one.text, one.pair_id, one.gate
         )
-    digests = {one.source.path: one.source.sha256 for one in corpus.sources()}
+        yield told if one.label in admitted and one.label == sources[one.path].label else _without_words(told)
     for skipped in corpus.skips():
-        place = skipped.skip.locator.canonical_bytes().decode()
-        yield EvidenceRejection(
-            skipped.path, "skip", skipped.skip.code, skipped.skip.detail, digests[skipped.path], place, None, None, None
-        )
+        source, skip = sources[skipped.path], skipped.skip
+        told = EvidenceRejection(
+            skipped.path, "skip", skip.code, skip.detail, source.sha256, skip.locator.canonical_bytes().decode(),
+            None, None, None,
+        )  # fmt: skip
+        yield told if source.label in admitted else _without_words(told)
+
+
+def _without_words(one: EvidenceRejection) -> EvidenceRejection:
+    """A finding of personal data or secrets names kinds and no word: its message stays."""
+    detail = one.detail if one.code in _NAMES_KINDS else NO_WORDS
+    return replace(one, detail=detail, locator=canonical_json(numbers_of(one.locator)).decode(), text=None)
 
 
 def write_fixed_files(folder: Path) -> None:

@@ -81,6 +81,7 @@ class _Keeper:
         refusal = Rejection(
             stage="gate", code=finding.code, detail=finding.detail, path=source.path, source_sha256=source.sha256,
             locator=pair.occurrence.locator, text=f"{pair.instruction}\n\n{pair.response}", pair_id=_id(pair),
+            label=pair.label,
         )  # fmt: skip
         told = self._masker.rejection(refusal, keeps_text=finding.keeps_text)
         held = finding.code in (self._masker.config.quarantine or ()) and told.pair_id is not None

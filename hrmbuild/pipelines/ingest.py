@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from hrmbuild.audit.shown_text import clearance
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import AnswerIsNoError
 from hrmbuild.pipelines.bulk_pairs import work_unit
@@ -26,7 +27,6 @@ from hrmbuild.pipelines.surface_rules import protected_texts, surface_rules
 from hrmbuild.pipelines.unit_work import UnitWorker
 from hrmbuild.pipelines.units import Plan, plan_units, source_of
 from hrmbuild.records.pair import Pair
-from hrmbuild.store.balance import Balance
 from hrmbuild.store.corpus import Corpus
 from hrmbuild.store.reading import StoredSource
 from hrmbuild.store.rulings import Rulings
@@ -34,18 +34,15 @@ from hrmbuild.store.surface import SurfaceRules
 
 
 def ingest(
-    project: Project,
-    *,
-    dry_run: bool = False,
-    preview: int = 0,
-    strict: bool = False,
-    progress: Progress | None = None,
-) -> IngestReport:
+    project: Project, *, dry_run: bool = False, preview: int = 0, show_label: str | None = None,
+    role: str | None = None, strict: bool = False, progress: Progress | None = None,
+) -> IngestReport:  # fmt: skip
     """Bring the corpus up to date with its sources.
 
     Args:
         dry_run: work on a copy in memory and change nothing on disk.
         preview: bring this many pairs of each entry with their evidence; changes nothing on disk either.
+        show_label, role: preview nothing above either; absent: all, for who ingests reads the files.
         strict: a quarantined file makes the answer no.
 
     Returns:
@@ -57,6 +54,7 @@ def ingest(
         InputError: the corpus cannot be opened (`store.locked` names the holder), or the disk is full.
     """
     shown = progress or SilentProgress()
+    readable = _readable(project, show_label, role)
     check_names(project)
     check_quarantine(project.config.gates)
     rules = surface_rules(project)
@@ -75,9 +73,9 @@ def ingest(
         corpus.replace_refused(found.refused)
         _settle(project, corpus, decided, rules)
         corpus.record_ingest(ingest_identity(project, templates, decided=decided))
-        balance, sources = corpus.balance(), tuple(corpus.sources())
+        sources = tuple(corpus.sources())
         return IngestReport(
-            balance=balance,
+            balance=corpus.balance(),
             sources=sources,
             refused=tuple(found.refused),
             unmatched=_unmatched(project, found),
@@ -87,11 +85,8 @@ def ingest(
             n_hidden=found.n_hidden,
             strict=strict,
             dry_run=keeps_nothing,
-            previews=_previews(corpus, plan, sources, limit=preview) if preview else (),
-            errors=(
-                *_answers_of_no(project, found, balance, sources, strict=strict),
-                *joined_answers(project, found, corpus, sources),
-            ),
+            previews=_previews(corpus, plan, sources, readable, limit=preview) if preview else (),
+            errors=_answers_of_no(project, found, corpus, sources, strict=strict),
         )
 
 
@@ -148,14 +143,14 @@ def _unmatched(project: Project, found: Found) -> tuple[tuple[str, str, str], ..
 
 
 def _answers_of_no(
-    project: Project, found: Found, balance: Balance, sources: Sequence[StoredSource], *, strict: bool
+    project: Project, found: Found, corpus: Corpus, sources: Sequence[StoredSource], *, strict: bool
 ) -> tuple[AnswerIsNoError, ...]:
     errors = [
         AnswerIsNoError("ingest.no_file", f"{path} matches no file: {detail}", where=where,
                         fix="put files there, or correct the path")
         for where, path, detail in _unmatched(project, found)
     ]  # fmt: skip
-    if not balance.kept:
+    if not corpus.balance().kept:
         errors.append(
             AnswerIsNoError("ingest.no_pair", "no pair was kept", where=project.config_path.name,
                             why="a corpus without pairs can train nothing; the reasons are listed by file",
@@ -168,10 +163,19 @@ def _answers_of_no(
             AnswerIsNoError("ingest.quarantined", f"{files} quarantined", where="--strict",
                             fix="repair or remove them, or run without --strict")
         )  # fmt: skip
-    return tuple(errors)
+    return (*errors, *joined_answers(project, found, corpus, sources))
 
 
-def _previews(corpus: Corpus, plan: Plan, sources: Sequence[StoredSource], *, limit: int) -> tuple[PreviewPair, ...]:
+def _readable(project: Project, show_label: str | None, role: str | None) -> frozenset[str]:
+    labels = project.config.labels
+    if show_label is None and role is None:
+        return frozenset(labels)
+    return clearance(labels, show_label, role=role, roles=project.config.roles).shown
+
+
+def _previews(
+    corpus: Corpus, plan: Plan, sources: Sequence[StoredSource], readable: frozenset[str], *, limit: int
+) -> tuple[PreviewPair, ...]:
     """A few pairs of each entry: those with the smallest ids, which are hashes, so nobody chose them."""
     path_of = {one.source.sha256: one.source.path for one in sources}
     entries: dict[str, list[str]] = {}
@@ -181,6 +185,7 @@ def _previews(corpus: Corpus, plan: Plan, sources: Sequence[StoredSource], *, li
         _preview(pair, declared_by, path_of)
         for declared_by, paths in sorted(entries.items(), key=lambda item: item[1])
         for pair in corpus.pairs_of(paths, limit=limit)
+        if pair.label in readable
     )
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any
 
 from hrmbuild.config.project import GatesConfig
 from hrmbuild.fingerprint import hash_value
@@ -55,8 +57,8 @@ class Masker:
 
     def passage(self, passage: SourcePassage) -> SourcePassage | None:
         """The passage as it may be shown; None where it holds a secret, or a kind that is refused."""
-        heading_path = passage.locator.heading_path or ()
-        texts = [text for text in (passage.title, passage.heading, passage.text, *heading_path) if text]
+        places = (*(passage.locator.heading_path or ()), passage.locator.sheet)
+        texts = [text for text in (passage.title, passage.heading, passage.text, *places) if text]
         if any(find_secrets(text) for text in texts):
             return None
         words = found_words(texts, self.config)
@@ -75,27 +77,52 @@ class Masker:
         """A refusal as it may be kept: without text and id where the text is personal or secret."""
         text = rejection.text or ""
         clean = keeps_text and not find_secrets(text) and not found_words([text], self.config)
-        locator = rejection.locator
-        path = locator.heading_path
         return rejection.model_copy(update={
             "detail": self.message(rejection.detail),
             "text": rejection.text if clean else None,
             "pair_id": rejection.pair_id if clean else None,
-            "locator": locator.model_copy(update={"heading_path": tuple(map(self.message, path))}) if path else locator,
+            "locator": self.place(rejection.locator),
         })  # fmt: skip
 
     def skip(self, skip: Skip) -> Skip:
         """A skip whose message names nobody and no secret."""
-        return skip.model_copy(update={"detail": self.message(skip.detail)})
+        return skip.model_copy(update={"detail": self.message(skip.detail), "locator": self.place(skip.locator)})
+
+    def place(self, locator: Locator) -> Locator:
+        """A place of which headings, names of sheets and keys name nobody and no secret."""
+        told = {name: getattr(locator, name) for name in ("sheet", "part", "pointer")}
+        masked: dict[str, Any] = {name: self.message(words) for name, words in told.items() if words}
+        if locator.heading_path:
+            masked["heading_path"] = tuple(map(self.message, locator.heading_path))
+        return locator.model_copy(update=masked) if masked else locator
+
+    def everywhere(self, value: Any) -> Any:
+        """A value of dataclasses, lists and mappings with every text in it masked, keys too."""
+        if isinstance(value, str):
+            return self.message(value)
+        if isinstance(value, Mapping):
+            return {self.everywhere(key): self.everywhere(one) for key, one in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(map(self.everywhere, value))
+        if is_dataclass(value) and not isinstance(value, type):
+            told = {part.name: self.everywhere(getattr(value, part.name)) for part in fields(value) if part.init}
+            return replace(value, **told)
+        return value
 
     def message(self, text: str) -> str:
         """A sentence of ours that may quote a source: masked."""
-        for found in reversed(find_secrets(text)):
-            text = text[: found.start] + _SECRET + text[found.end :]
+        text = without_secrets(text)
         return _put(text, self._shown(found_words([text], self.config)))
 
     def _shown(self, words: tuple[tuple[str, str], ...]) -> dict[str, str]:
         return {one: self.mask(kind, one) for kind, one in words}
+
+
+def without_secrets(text: str) -> str:
+    """A message that may quote what somebody typed or a file holds: each secret in it is `[SECRET]`."""
+    for found in reversed(find_secrets(text)):
+        text = text[: found.start] + _SECRET + text[found.end :]
+    return text
 
 
 def _put(text: str, shown: dict[str, str]) -> str:
@@ -114,9 +141,10 @@ def _answer(answer: Answer, shown: dict[str, str]) -> Answer:
 
 
 def _locator(locator: Locator, shown: dict[str, str]) -> Locator:
-    if not locator.heading_path:
-        return locator
-    return locator.model_copy(update={"heading_path": tuple(_put(title, shown) for title in locator.heading_path)})
+    told: dict[str, Any] = {"sheet": _put(locator.sheet, shown)} if locator.sheet else {}
+    if locator.heading_path:
+        told["heading_path"] = tuple(_put(title, shown) for title in locator.heading_path)
+    return locator.model_copy(update=told) if told else locator
 
 
 def _occurrence(occurrence: Occurrence, shown: dict[str, str], redaction: Redaction) -> Occurrence:

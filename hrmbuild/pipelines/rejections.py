@@ -1,7 +1,7 @@
 """`hrmbuild rejections`: what was turned down or is held, each with the digest that `release` takes.
 
-Owns the list. A text is shown only where its source's label is not above the one that was asked for; what gates kept no
-text of has none to show. It must not change anything.
+Owns the list. Text, message and headings are shown only where the label of all that they show is not above the one that
+was asked for; what gates kept no text of has none to show. It must not change anything.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hrmbuild.audit.shown_text import Clearance, clearance, numbers_of
 from hrmbuild.config.loading import Project
-from hrmbuild.errors import UsageError
 from hrmbuild.fingerprint import hash_value
 from hrmbuild.pipelines.decided import NEVER_RELEASED, rejection_digest
 from hrmbuild.records.locator import Locator
@@ -21,6 +21,7 @@ from hrmbuild.store.corpus import Corpus
 from hrmbuild.store.reading import StoredRejection
 
 HELD = "quarantine"
+NOT_SHOWN = "its words are above the label that is shown (--show-label)"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class RejectionsReport:
 
 def rejections(
     project: Project, *, code: str | None = None, source: str | None = None, held: bool = False,
-    show_label: str | None = None, limit: int = 20,
+    show_label: str | None = None, role: str | None = None, limit: int = 20,
 ) -> RejectionsReport:  # fmt: skip
     """List rejections.
 
@@ -69,22 +70,17 @@ def rejections(
         code: only this reason code.
         source: only this source's path.
         held: only those that wait for a decision.
-        show_label: texts of sources up to this label are shown; absent: the lowest.
+        show_label: words up to this label are shown, and up to what `role` reads; with neither, up to the lowest.
 
     Raises:
-        UsageError: `rejections.unknown_label`.
+        UsageError: `audit.unknown_label`, `audit.unknown_role`.
         InputError: `store.*`.
     """
-    labels = project.config.labels
-    if show_label is not None and show_label not in labels:
-        raise UsageError("rejections.unknown_label", f"{show_label!r} is no label", where="--show-label",
-                         fix=f"the labels are, lowest first: {', '.join(labels)}")  # fmt: skip
-    shown = set(labels[: labels.index(show_label or labels[0]) + 1])
+    allowed = clearance(project.config.labels, show_label, role=role, roles=project.config.roles)
     rows: list[ListedRejection] = []
     by_code: Counter[str] = Counter()
     with Corpus.open(project.corpus_path, read_only=True) as corpus:
-        readable = {one.source.path for one in corpus.sources() if one.source.label in shown}
-        for one in listed_rejections(corpus, shown=readable):
+        for one in listed_rejections(corpus, allowed=allowed):
             if code in (None, one.code) and source in (None, one.path) and one.held >= held:
                 by_code[one.code] += 1
                 if len(rows) < limit:
@@ -92,19 +88,20 @@ def rejections(
     return RejectionsReport(tuple(rows), by_code.total(), dict(sorted(by_code.items())))
 
 
-def listed_rejections(corpus: Corpus, *, shown: set[str] | None = None) -> Iterator[ListedRejection]:
-    """All of them, sorted by path and place; of other files than those `shown` (absent: all) without text."""
+def listed_rejections(corpus: Corpus, *, allowed: Clearance | None = None) -> Iterator[ListedRejection]:
+    """All of them, sorted by path and place; without words of a label that is not `allowed` (None: all are)."""
     for one in corpus.rejections():
-        told = _listed(one)
-        yield told if shown is None or one.path in shown else ListedRejection(**{**vars(told), "text": None})
+        yield _listed(one, shown=allowed is None or allowed.allows(one.label))
 
 
-def _listed(one: StoredRejection) -> ListedRejection:
+def _listed(one: StoredRejection, *, shown: bool) -> ListedRejection:
     place = json.loads(one.locator)
+    told = str(Locator.model_validate(place if shown else numbers_of(place)))
+    detail, text = (one.detail, one.text) if shown else (NOT_SHOWN, None)
     if one.pair_id is None:
         digest = hash_value([one.code, one.source_sha256, place])
     else:
         digest = rejection_digest(code=one.code, source_sha256=one.source_sha256, pair_id=one.pair_id)
     releasable = one.pair_id is not None and one.text is not None and one.code not in NEVER_RELEASED
-    return ListedRejection(digest, one.code, one.detail, one.path, str(Locator.model_validate(place)),
-                           one.source_sha256, one.stage == HELD, releasable, one.text, one.pair_id)  # fmt: skip
+    return ListedRejection(digest, one.code, detail, one.path, told, one.source_sha256, one.stage == HELD, releasable,
+                           text, one.pair_id)  # fmt: skip

@@ -19,11 +19,9 @@ from hrmbuild.audit.edits import EDITS_NAME, append_edit
 from hrmbuild.audit.keys import PrivateKey
 from hrmbuild.config.loading import Project
 from hrmbuild.config.project import GatesConfig
-from hrmbuild.errors import AnswerIsNoError, UsageError
+from hrmbuild.errors import UsageError
 from hrmbuild.gates.finding import Finding, Redaction
-from hrmbuild.gates.personal_data import found_words
 from hrmbuild.gates.registry import GATES
-from hrmbuild.gates.secrets import find_secrets
 from hrmbuild.pipelines.decided import (
     EDIT_FACT,
     REVIEWER_FACT,
@@ -33,7 +31,7 @@ from hrmbuild.pipelines.decided import (
     reviewer_name,
     standing_reviews,
 )
-from hrmbuild.pipelines.deciders import deciding_key
+from hrmbuild.pipelines.deciders import check_reason, deciding_key
 from hrmbuild.pipelines.identity import project_templates
 from hrmbuild.pipelines.keys import Ask, nobody, now
 from hrmbuild.pipelines.review_choice import (
@@ -254,18 +252,6 @@ def desk_of(project: Project, wanted: Wanted, sample: Sample, who: Reviewer) -> 
         check=lambda item, edited: check_edit(pairs[item.id], item, edited, project.config.gates),
         heading=heading,
     )
-
-
-def check_reason(reason: str, gates: GatesConfig) -> None:
-    """A reason stands in the decisions for good, and no erasure reaches it.
-
-    Raises:
-        AnswerIsNoError: `review.reason_personal`: it holds a secret or names somebody.
-    """
-    kinds = sorted({kind for kind, _ in found_words([reason], gates)} | ({"secret"} if find_secrets(reason) else set()))
-    if kinds:
-        raise AnswerIsNoError("review.reason_personal", f"the reason names what must not be kept ({', '.join(kinds)})",
-                              why="a reason stands in the decisions for good", fix="say it without")  # fmt: skip
 
 
 def check_edit(pair: Pair, item: Item, edited: Edited, gates: GatesConfig) -> None:

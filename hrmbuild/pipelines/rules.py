@@ -17,6 +17,7 @@ from hrmbuild.errors import InputError, UsageError
 from hrmbuild.pairs.context import SqlConnection
 from hrmbuild.pairs.rules_checked import CheckedRules, check_rules
 from hrmbuild.pairs.rules_review import RuleReview, review_rules
+from hrmbuild.pipelines.masking import Masker
 from hrmbuild.pipelines.source_files import FoundFile, find_files
 from hrmbuild.readers.decision_table import NOT_DECLARED
 from hrmbuild.readers.inference import HEAD_BYTES
@@ -102,9 +103,11 @@ def rules(project: Project, *, source: str | None = None, show_label: str | None
         raise UsageError("usage.arguments", what, where=project.config_path.name,
                          fix="name a file of a source of kind 'rules'")  # fmt: skip
     shown = clearance(tuple(project.config.labels), show_label)
+    masker = Masker(project.config.gates)
     visible = [one for one in files if shown.allows(project.config.sources[one[0].entry].label)]
     hidden = [one for one in files if one not in visible]
     report, kept_back = _reviews(project, visible), _reviews(project, hidden)
+    report = masker.everywhere(report)
     return replace(report, n_hidden=len(hidden), n_hidden_faults=kept_back.n_faults)
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from hrmbuild.assets import asset_folder
 from hrmbuild.audit.shown_text import clearance
 from hrmbuild.config.loading import Project, load_project
-from hrmbuild.config.project import RulesConfig
+from hrmbuild.config.project import GatesConfig, RulesConfig
 from hrmbuild.errors import ConfigError, InputError, UsageError
 from hrmbuild.pairs.context import CompileContext
 from hrmbuild.pairs.environment import Templates
 from hrmbuild.pairs.registry import compile_record
 from hrmbuild.pipelines.identity import project_templates
+from hrmbuild.pipelines.masking import Masker
 from hrmbuild.pipelines.source_files import FoundFile, find_files
 from hrmbuild.readers.inference import HEAD_BYTES
 from hrmbuild.readers.registry import choose_format
@@ -127,7 +128,8 @@ def try_templates(
     rendered = (
         _rendered(templates, name, seen[one.kind]) for one in kinds if seen.get(one.kind) for name in one.wordings
     )
-    return TemplatesReport(kinds, tuple(rendered), untried)
+    masker = Masker(project.config.gates if project is not None else GatesConfig())
+    return TemplatesReport(kinds, masker.everywhere(tuple(rendered)), untried)
 
 
 def _check_label(project: Project | None, source: str | None, show_label: str | None) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hrmbuild.audit.manifest import read_manifest
+from hrmbuild.audit.shown_text import numbers_of
 from hrmbuild.config.loading import Project
 from hrmbuild.errors import InputError, UsageError
 from hrmbuild.pipelines.base_pairs import TAKEN, Base, bases, bases_at_hand
@@ -120,9 +121,8 @@ def _place(pack: _Pack, key: str, leaf: str, row: dict[str, Any]) -> dict[str, A
     """By the first occurrence. Of its place the numbers only: headings are words of the file."""
     first = row["occurrences"][0]
     paths = {one.source.sha256: one.source.path for one in reversed(pack.manifest.sources)}
-    numbers = {name: value for name, value in first["locator"].items() if isinstance(value, int)}
     return {
         "id": key, "leaf": leaf, "base": pack.base.name if pack.base else None,
         "content_root": pack.manifest.content_root, "source": paths.get(first["source_sha256"]),
-        "source_sha256": first["source_sha256"], "place": str(Locator.model_validate(numbers)),
+        "source_sha256": first["source_sha256"], "place": str(Locator.model_validate(numbers_of(first["locator"]))),
     }  # fmt: skip

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
+from hrmbuild.audit.shown_text import highest
 from hrmbuild.config.project import ProjectConfig
 from hrmbuild.errors import InputError
 from hrmbuild.pairs.context import CompileContext
@@ -146,7 +148,7 @@ class UnitWorker:
         for passage in _passages(record, context):
             if (shown := masker.passage(passage)) is not None:
                 writer.add_passage(shown)
-        for compiled in _compiled(record, context):
+        for compiled in self._labelled(_compiled(record, context), context):
             if isinstance(compiled, Rejection):
                 n_rejections += 1
                 writer.add_rejection(masker.rejection(compiled))
@@ -155,6 +157,23 @@ class UnitWorker:
                 gate_pair(compiled, context, writer, masker, decisions=self._decisions)
         assert n_pairs or n_rejections, f"{context.source.path}: a record vanished without a reason"
         return n_pairs
+
+    def _labelled(
+        self, compiled: Iterator[CompiledPair | Rejection], context: CompileContext
+    ) -> Iterator[CompiledPair | Rejection]:
+        """Each with the highest label of what it shows: a pair comes once for each file that it shows, in a row.
+
+        A refusal by the compiler may quote any of the files that stand beside the record.
+        """
+        if not context.shown_labels:
+            yield from compiled
+            return
+        labels = self.config.labels
+        whole = highest(labels, {context.source.label, *context.shown_labels.values()})
+        for _, group in groupby(compiled, key=_shows):
+            told = list(group)
+            label = highest(labels, {one.label or whole for one in told})
+            yield from (one if one.label == label else one.model_copy(update={"label": label}) for one in told)
 
     def refuse(self, source: Source, unit: Unit, error: InputError, writer: UnitWriter) -> None:
         """Write the quarantine of a file that cannot be read."""
@@ -190,6 +209,12 @@ def _compiled(record: Record, context: CompileContext) -> Iterator[CompiledPair 
             source_sha256=context.source.sha256,
             locator=getattr(record, "locator", None) or Locator(),
         )
+
+
+def _shows(compiled: CompiledPair | Rejection) -> tuple[str, ...]:
+    if isinstance(compiled, Rejection):
+        return ()
+    return (compiled.condition, compiled.instruction, compiled.response)
 
 
 def _passages(record: Record, context: CompileContext) -> list[SourcePassage]:

@@ -87,8 +87,9 @@ class _Shared:
         named = [[file.relative, file.sha256] for file in files]
         shown = [[file.relative, file.sha256] for file in context]
         told = [_KEY_VERSION, self.digest, role, named, shown, hash_value(pair_settings(settings))]
-        if settings.case or settings.exception:
-            told.append([self.project.config.sources[file.entry].label for file in context])
+        if context:
+            labels = [self.project.config.sources[file.entry].label for file in context]
+            told += [labels, list(self.project.config.labels)]
         decided = self.decisions(files, context).key()
         told += [decided] if decided else []
         left_out = self.left_out(files)

@@ -140,4 +140,6 @@ class Rejection(Noun):
     locator: Locator
     text: str | None = None
     """What was rejected; absent for personal data and secrets."""
+    label: str | None = None
+    """The highest label of what text and message show; absent: that of the source."""
     pair_id: Sha256 | None = None

@@ -106,6 +106,7 @@ read.total_row|A row of totals is not data.|{_NOTHING}
 read.tracked_change|Text of a tracked change is not settled.|Accept or refuse the change in the document.
 read.undeclared_block|A block of a case that the settings do not name was skipped.|{_NOTHING}
 read.undecodable_part|A part of a mail cannot be decoded.|{_NOTHING}
+read.secret_name|The name of this file holds a secret, and names are shown to everybody.|Rename the file.
 read.unknown_encoding|The encoding of this file could not be told.|Save it as UTF-8, then run ingest.
 read.unknown_format|No reader takes this format.|Convert it, or declare `format:` at its source.
 read.unreadable|The file cannot be opened.|Check its permissions.

@@ -92,6 +92,8 @@ class StoredRejection:
     pair_id: str | None
     gate: str | None
     """Name of the gate that refused it."""
+    label: str
+    """The highest label of what text and message show."""
 
 
 def read_pairs(connection: duckdb.DuckDBPyConnection, split: Split | None) -> Iterator[Pair]:
@@ -184,19 +186,28 @@ def read_sources(connection: duckdb.DuckDBPyConnection) -> list[StoredSource]:
 
 
 _ALL_REJECTIONS = """
-SELECT stage, code, detail, path, source_sha256, locator, text, pair_id, gate, unit, ordinal FROM rejection
+SELECT stage, code, detail, path, source_sha256, locator, text, pair_id, gate, unit, ordinal, {label} AS label
+FROM rejection
 UNION ALL
 SELECT 'corpus', v.code, v.detail, c.path, s.sha256, json_extract(c.occurrence, '$.locator')::VARCHAR,
        c.instruction || chr(10) || chr(10) || c.response, c.pair_id,
-       CASE WHEN v.code LIKE 'review.%' THEN 'review' ELSE replace(v.code, 'corpus.', 'corpus_') END, c.unit, c.ordinal
+       CASE WHEN v.code LIKE 'review.%' THEN 'review' ELSE replace(v.code, 'corpus.', 'corpus_') END, c.unit, c.ordinal,
+       c.label
 FROM verdict AS v JOIN candidate AS c USING (unit, ordinal) JOIN source AS s ON s.path = c.path
 """
+
+
+def _all_rejections(connection: duckdb.DuckDBPyConnection) -> str:
+    """The SQL; a corpus that is only read may be older than the labels of rejections."""
+    has = "SELECT count(*) FROM duckdb_columns() WHERE table_name = 'rejection' AND column_name = 'label'"
+    known = connection.execute(has).fetchall()[0][0]
+    return _ALL_REJECTIONS.format(label="label" if known else "NULL")
 
 
 def reasons_by_path(connection: duckdb.DuckDBPyConnection, *, held: bool = False) -> dict[str, dict[str, int]]:
     """Rejections by file and code, codes sorted; or what is held until a decision."""
     rows = connection.execute(
-        f"""SELECT path, code, count(*) FROM ({_ALL_REJECTIONS}) WHERE (stage = 'quarantine') = ?
+        f"""SELECT path, code, count(*) FROM ({_all_rejections(connection)}) WHERE (stage = 'quarantine') = ?
             GROUP BY path, code ORDER BY path, code""",
         [held],
     ).fetchall()
@@ -209,8 +220,8 @@ def reasons_by_path(connection: duckdb.DuckDBPyConnection, *, held: bool = False
 def read_rejections_by_gate(connection: duckdb.DuckDBPyConnection, *, held: bool = False) -> dict[str, int]:
     """See `Corpus.rejections_by_gate`."""
     rows = connection.execute(
-        f"""SELECT gate, count(*) FROM ({_ALL_REJECTIONS}) WHERE gate IS NOT NULL AND (stage = 'quarantine') = ?
-            GROUP BY gate ORDER BY gate""",
+        f"""SELECT gate, count(*) FROM ({_all_rejections(connection)})
+            WHERE gate IS NOT NULL AND (stage = 'quarantine') = ? GROUP BY gate ORDER BY gate""",
         [held],
     ).fetchall()
     return dict(rows)
@@ -218,11 +229,12 @@ def read_rejections_by_gate(connection: duckdb.DuckDBPyConnection, *, held: bool
 
 def read_rejections(connection: duckdb.DuckDBPyConnection) -> Iterator[StoredRejection]:
     """All rejections, sorted by path, stage and place."""
+    labels = {one.source.path: one.source.label for one in read_sources(connection)}
     cursor = connection.cursor()
-    cursor.execute(f"SELECT * FROM ({_ALL_REJECTIONS}) ORDER BY path, ordinal, stage, code")
+    cursor.execute(f"SELECT * FROM ({_all_rejections(connection)}) ORDER BY path, ordinal, stage, code")
     while rows := cursor.fetchmany(_FETCH_ROWS):
         for row in rows:
-            yield StoredRejection(*row[:9])
+            yield StoredRejection(*row[:9], label=row[11] or labels[row[3]])
     cursor.close()
 
 

@@ -34,7 +34,7 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     },
     "rejection": {
         "unit": _TEXT, "ordinal": _WHOLE, "path": _TEXT, "stage": _TEXT, "code": _TEXT, "detail": _TEXT,
-        "source_sha256": _TEXT, "locator": _TEXT, "text": _TEXT, "pair_id": _TEXT, "gate": _TEXT,
+        "source_sha256": _TEXT, "locator": _TEXT, "text": _TEXT, "pair_id": _TEXT, "gate": _TEXT, "label": _TEXT,
     },
     "passage": {
         "unit": _TEXT, "path": _TEXT, "ordinal": _WHOLE, "source_sha256": _TEXT, "locator": _TEXT, "place": _WHOLE,
@@ -95,7 +95,7 @@ class UnitWriter:
         """Something that a reader, a compiler or a gate (named by `gate`) turned down."""
         self._add("rejection", (
             self._unit, self._next(), rejection.path, rejection.stage, rejection.code, rejection.detail,
-            rejection.source_sha256, _json(rejection.locator), rejection.text, rejection.pair_id, gate,
+            rejection.source_sha256, _json(rejection.locator), rejection.text, rejection.pair_id, gate, rejection.label,
         ))  # fmt: skip
 
     def add_skip(self, path: str, skip: Skip) -> None:

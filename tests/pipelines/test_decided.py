@@ -179,7 +179,7 @@ def test_texts_above_the_asked_label_are_not_listed(plain_once: Project) -> None
     assert [(one.path, one.text is None) for one in shown] == [("a.jsonl", False), ("b.jsonl", True)]
     with pytest.raises(UsageError) as caught:
         rejections(project, show_label="secret")
-    assert caught.value.code == "rejections.unknown_label"
+    assert caught.value.code == "audit.unknown_label"
 
 
 @pytest.mark.parametrize("code", ["gate.secret", "gate.hidden_charakter", "corpus.cap"])

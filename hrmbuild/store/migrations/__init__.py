@@ -11,7 +11,14 @@ from pathlib import Path
 import duckdb
 
 from hrmbuild.errors import InputError
-from hrmbuild.store.migrations import m001_corpus, m002_passages, m003_audit_views, m004_conflicts, m005_included
+from hrmbuild.store.migrations import (
+    m001_corpus,
+    m002_passages,
+    m003_audit_views,
+    m004_conflicts,
+    m005_included,
+    m006_rejected_labels,
+)
 
 MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("m001_corpus", m001_corpus.STATEMENTS),
@@ -19,6 +26,7 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("m003_audit_views", m003_audit_views.STATEMENTS),
     ("m004_conflicts", m004_conflicts.STATEMENTS),
     ("m005_included", m005_included.STATEMENTS),
+    ("m006_rejected_labels", m006_rejected_labels.STATEMENTS),
 )
 
 
