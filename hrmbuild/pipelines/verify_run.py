@@ -74,6 +74,8 @@ def _metrics_check(files: RunFolder) -> tuple[list[str], StepFacts | None, Check
         return chain, last, Check("metrics.jsonl", False, error.what)
     except (ValidationError, TypeError, AttributeError):
         return chain, last, Check("metrics.jsonl", False, f"line {len(chain)} is no line of metrics")
+    if last is None:
+        return chain, last, not_looked_at("metrics.jsonl", "it tells of no step, so there is nothing to look at")
     return chain, last, Check("metrics.jsonl", True, f"{len(chain) - 1} steps, each chained to the one before")
 
 

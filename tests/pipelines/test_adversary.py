@@ -252,13 +252,16 @@ def test_a_package_answers_for_its_run_as_it_was_when_it_was_packaged(packaged: 
     assert "another manifest" in failed(verify(packaged.package, project=packaged.project))["run"]
 
 
-def test_nothing_is_called_ok_that_was_not_looked_at(packaged_once: Packaged) -> None:
+def test_nothing_is_called_ok_that_was_not_looked_at(packaged_once: Packaged, tmp_path: Path) -> None:
     report = verify(packaged_once.run)
     assert report.ok and set(report.not_looked_at) == {"batches", "chain"}
     lines = verify_lines(report)
     assert [line[:4] for line in lines if line[6:].startswith("chain: ")] == ["--  "]
     assert lines[-1] == "verify: ok; 2 things were not looked at (--)"
     assert report.trust is None and "not asked" in lines[-2]
+    (tmp_path / "run").mkdir()
+    shutil.copy(packaged_once.run / "run.json", tmp_path / "run")
+    assert {"metrics.jsonl", "result.json"} <= set(verify(tmp_path / "run").not_looked_at)
     told = report.as_dict()
     assert told["not_looked_at"] == ["batches", "chain"] and {"name": "chain", "ok": None} in [
         {"name": one["name"], "ok": one["ok"]}
