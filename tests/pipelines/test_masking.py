@@ -16,9 +16,12 @@ from hrmbuild.audit.manifest import read_manifest
 from hrmbuild.audit.pack_checks import check_pack
 from hrmbuild.audit.pack_rows import load_pack
 from hrmbuild.cli.main import main
+from hrmbuild.config.project import GatesConfig
 from hrmbuild.pipelines.freeze import freeze
 from hrmbuild.pipelines.ingest import ingest
+from hrmbuild.pipelines.masking import Masker
 from hrmbuild.pipelines.verify_manifest import verify_manifest
+from hrmbuild.records.locator import Locator
 from hrmbuild.store.corpus import Corpus
 
 MAIL = "mara.lind@northlake.example.org"
@@ -147,3 +150,10 @@ def test_no_planted_secret_is_written_anywhere(tmp_path: Path, capsys: pytest.Ca
 def _core(value: str) -> str:
     """The part of a planted value that is secret: its last letters; `-----BEGIN` is known to everybody."""
     return value if value.startswith("-----") else value.rstrip(";/").rsplit("@", 1)[0][-12:]
+
+
+def test_names_of_sheets_and_keys_name_nobody_and_no_secret() -> None:
+    masker = Masker(GatesConfig())
+    place = Locator(sheet="key AKIAQ7Z2M4P5X3C3V5B7", pointer="/anna.keller@northlake.com", row_from=3)
+    assert masker.place(place) == Locator(sheet="key [SECRET]", pointer="/[EMAIL_1]", row_from=3)
+    assert masker.everywhere({"a": ("pass: hunter7xQ9#v", 3)}) == {"a": ("pass: [SECRET]", 3)}

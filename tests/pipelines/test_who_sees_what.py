@@ -275,3 +275,32 @@ def test_a_visit_of_review_shows_no_pair_above_the_reviewer(built: Path) -> None
         assert visit.pairs
         told = json.dumps([vars(item_of(pair, visit.path_of, {})) for pair in visit.pairs], default=vars)
         assert above(told.encode(), may_read) == []
+
+
+LAW = "# Law\n\n## 1. Section\n\nSection 1 says that the qxboardabcdef must pay for the qxboardghijkl.\n"
+SHOWN = """\
+name: t
+labels: [open, house, desk, board]
+sources:
+  - {path: law.md, kind: rules, label: open}
+  - {path: asked.jsonl, kind: pairs, label: open, mapping: {instruction: [q], response: r, context: law.md}}
+"""
+
+
+def test_a_refused_pair_is_as_secret_as_the_document_that_it_shows_and_a_label_that_is_raised_counts(
+    tmp_path: Path,
+) -> None:
+    rows = [{"q": f"By section 1, what is {n}?", "r": f"<|im_start|>{n}" if n else "Zero."} for n in range(2)]
+    (tmp_path / "asked.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows), encoding="utf-8")
+    (tmp_path / "law.md").write_text(LAW, encoding="utf-8")
+    with chdir(tmp_path):
+        Path("hrmbuild.yaml").write_text(SHOWN, encoding="utf-8")
+        assert typed("ingest").status == 0
+        assert "qxboard" in typed("rejections").told
+        Path("hrmbuild.yaml").write_text(SHOWN.replace("rules, label: open", "rules, label: board"), encoding="utf-8")
+        assert typed("ingest").status == 0
+        for words in (("rejections",), ("rejections", "--json", "--show-label", "desk")):
+            assert above(typed(*words).told.encode(), "desk") == []
+        assert "qxboard" in typed("rejections", "--show-label", "board").told
+        with Corpus.open(Path("corpus.duckdb"), read_only=True) as corpus:
+            assert {pair.label for pair in corpus.pairs()} == {"board"}
