@@ -64,6 +64,11 @@ def text(value: str | None) -> str:
     return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
 
 
+def is_known(mapping: PairsMapping | None) -> bool:
+    """False under a rule for answers (`answer_rule`, `response_pattern`): no row is certain then, of any shape."""
+    return mapping is None or not (mapping.response_pattern or mapping.answer_rule != "whole")
+
+
 def shaped_columns(columns: Mapping[str, str], mapping: PairsMapping | None) -> tuple[str, str, str] | None:
     """SQL of instruction, response and condition as the fields say them, NULL where no shape fits.
 
@@ -73,10 +78,12 @@ def shaped_columns(columns: Mapping[str, str], mapping: PairsMapping | None) -> 
     Returns:
         None where this mapping is never certain.
     """
+    if not is_known(mapping):
+        return None
     if mapping is None or not (mapping.instruction or mapping.response):
         return _usual(columns)
     asked, answered = mapping.instruction or (), mapping.response or ""
-    if mapping.response_pattern or not asked or any(name not in columns for name in (*asked, answered)):
+    if not asked or any(name not in columns for name in (*asked, answered)):
         return None
     there = " AND ".join(f"{columns[name]} IS NOT NULL" for name in (*asked, answered))
     instruction = f"CASE WHEN {there} THEN {_joined([columns[name] for name in asked])} END"
@@ -145,8 +152,8 @@ _ENDS = " OR ".join(f"ends_with(response, {text(mark)})" for mark in END_MARKS)
 
 
 def is_certain() -> str:
-    """Whether columns `instruction`, `response`, `condition` (stripped) and their JSON texts `ji`, `jr` are certain;
-    `ai` and `ar` say which of the texts are of ASCII alone."""
+    """Whether columns `instruction`, `response`, `condition` (stripped) and their JSON texts `ji`, `jr`, NULL where
+    nothing is escaped, are certain; `ai` and `ar` say which of the texts are of ASCII alone."""
     conditions = ", ".join(text(one) for one in get_args(Condition))
     return " AND ".join((
         "instruction <> ''", "response <> ''", f"strlen(instruction) <= {CONTEXT_BYTES}",
@@ -167,7 +174,7 @@ def _clean(column: str, json: str, is_ascii: str) -> tuple[str, ...]:
     marks = f"NOT contains({column}, '<<') AND NOT regexp_matches({column}, {text(_VISIBLE_REASONING)})"
     return (
         _unless(f"NOT contains({column}, '<')", marks),
-        f"NOT contains({json}, '\\u00')",
+        _unless(f"{json} IS NULL", f"NOT contains({json}, '\\u00')"),
         _unless(is_ascii, f"NOT regexp_matches({column}, {text(f'[^{_COMPOSED}]')})"),
     )
 
@@ -187,7 +194,8 @@ IS_NUMBER = f"regexp_full_match(response, {text(_NUMBER)})"
 
 
 def made_select(source: str, shaped: tuple[str, str, str], trusted: str, *, bare: str = "false") -> str:
-    """The rows of `source` with what they say, their JSON texts `ji` and `jr`, and whether they are `certain`.
+    """The rows of `source` with what they say, and whether they are `certain`. `ji` and `jr` are the JSON texts of
+    instruction and response, NULL where these are the texts between quotation marks: most are, and writing costs.
 
     Args:
         source: SQL of a table with `line` and the columns that `shaped` names.
@@ -204,7 +212,7 @@ def made_select(source: str, shaped: tuple[str, str, str], trusted: str, *, bare
         SELECT line, trusted, bare, condition, {stripped("i")} AS instruction, {stripped("r")} AS response FROM shaped
     ), quoted AS (
         SELECT line, trusted, condition, instruction, response,
-               {_quoted("instruction")} AS ji, {_quoted("response")} AS jr,
+               {_escaped("instruction")} AS ji, {_escaped("response")} AS jr,
                {_ASCII.format("instruction")} AS ai, {_ASCII.format("response")} AS ar FROM stripped
     )
     SELECT line, condition, instruction, response, ji, jr,
@@ -214,16 +222,25 @@ def made_select(source: str, shaped: tuple[str, str, str], trusted: str, *, bare
 _ASCII = "strlen({0}) = length({0})"
 
 
-def _quoted(column: str) -> str:
-    """Its JSON text, as RFC 8785 writes it; texts that were joined have newlines that no source wrote."""
-    plain = f"""'"' || {column} || '"'"""
-    return f"CASE WHEN bare AND NOT contains({column}, chr(10)) THEN {plain} ELSE to_json({column})::VARCHAR END"
+def _escaped(column: str) -> str:
+    """Its JSON text, as RFC 8785 writes it, where that differs; texts that were joined have newlines that no source
+    wrote."""
+    json = f"to_json({column})::VARCHAR"
+    differs = f"CASE WHEN strlen({json}) <> strlen({column}) + 2 THEN {json} END"
+    return f"CASE WHEN bare AND NOT contains({column}, chr(10)) THEN NULL ELSE {differs} END"
+
+
+QUOTED = """coalesce(ji, '"' || instruction || '"') AS ji, coalesce(jr, '"' || response || '"') AS jr"""
+"""The JSON texts, all of them written out."""
+IDENTITY = """sha256('["' || condition || '",' || ji || ',' || jr || ']')"""
+"""`records.pair.pair_id` of these."""
 
 
 def candidate_select(made: str, constants: PairConstants, locator: str) -> str:
     """The columns of `candidate` for the certain rows of `made`, in its order of columns.
 
     Args:
+        made: SQL of a table with the columns of `made_select`, `row` and `ordinal`.
         locator: SQL of the canonical JSON of a row's locator.
     """
     held = _held_side(constants)
@@ -233,11 +250,10 @@ def candidate_select(made: str, constants: PairConstants, locator: str) -> str:
         || '{constants.template_sha256}","text":' || jr || '}}'"""
     kind = f"'{constants.family}.' || CASE WHEN condition = 'direct' THEN answer_type ELSE condition END"
     return f"""
-    WITH typed AS (SELECT *, {IS_NUMBER} AS is_number FROM {made}),
-    answered AS (SELECT *, {answer_columns()} FROM typed),
-    hashed AS (
-        SELECT *, sha256('["' || condition || '",' || ji || ',' || jr || ']') AS pair_id,
-               sha256('["imported",' || ji || ',' || jr || ']') AS content_key,
+    WITH typed AS (
+        SELECT * REPLACE ({QUOTED}), {IS_NUMBER} AS is_number FROM {made}
+    ), answered AS (SELECT *, {answer_columns()} FROM typed), hashed AS (
+        SELECT *, {IDENTITY} AS pair_id, sha256('["imported",' || ji || ',' || jr || ']') AS content_key,
                {_drawn(constants)} AS drawn
         FROM answered
     )

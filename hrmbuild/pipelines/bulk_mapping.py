@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from hrmbuild.config.project import PairsMapping
-from hrmbuild.pairs.imported_sql import NAMES, conversation_columns, made_select, shaped_columns, text
+from hrmbuild.pairs.imported_sql import NAMES, conversation_columns, is_known, made_select, shaped_columns, text
 from hrmbuild.store.bulk import BulkPiece
 
 _MOST_SIGNATURES = 64
@@ -154,7 +154,7 @@ class LineMapping:
 
     def select(self) -> str | None:
         """See `Mapping`."""
-        if not self._trusted and not self._with_fractions:
+        if not is_known(self.mapping) or not (self._trusted or self._with_fractions):
             return None
         if self._family is not None:
             paths, shaped = conversation_columns(self._family, *_FAMILIES[self._family])

@@ -24,6 +24,7 @@ from hrmbuild.pairs.environment import Templates
 from hrmbuild.pairs.imported_sql import PairConstants, candidate_select
 from hrmbuild.pairs.prompt import OPEN_BOOK
 from hrmbuild.pipelines.bulk_mapping import Mapping, mapping_of
+from hrmbuild.pipelines.bulk_plain import Looked, looked_at
 from hrmbuild.pipelines.bulk_pool import BulkPool
 from hrmbuild.pipelines.bulk_worker import MAPPED, RECORD, BulkJob, skip_locator
 from hrmbuild.pipelines.masking import Masker
@@ -37,7 +38,7 @@ from hrmbuild.readers.registry import choose_format
 from hrmbuild.readers.result import skip
 from hrmbuild.records.pair import Pair
 from hrmbuild.records.sql import predicate
-from hrmbuild.store.bulk import BulkPiece, write_uncompressed
+from hrmbuild.store.bulk import PLACED, BulkPiece, write_uncompressed
 from hrmbuild.store.writer import FileOutcome, UnitWriter
 
 BULK_BYTES = 8 << 20
@@ -96,8 +97,9 @@ def work_in_bulk(job: BulkJob, file: FoundFile, writer: UnitWriter, *, gates: bo
         try:
             tables = TABLES[job.source.format](file.path, relative=file.relative, sha256=file.sha256)
             write_uncompressed(writer.connection)
-            for table in read_ahead(tables):
-                run.piece(table)
+            mapping = job.unit.settings.mapping
+            for looked in read_ahead(looked_at(tables, job.source.format, mapping, is_asked=run.is_plain)):
+                run.piece(looked)
         except NotPlainError:
             run.n_records = 0
         except InputError:
@@ -137,27 +139,22 @@ class _Run:
         self.constants = _constants(self.job)
         self.masker = Masker(self.job.config.gates)
 
-    def piece(self, table: pa.Table) -> None:
+    def piece(self, looked: Looked) -> None:
         """All rows of a piece."""
-        piece = BulkPiece(self.writer.connection, table)
+        piece = BulkPiece(self.writer.connection, looked.table)
         try:
-            self._piece(piece, table)
+            self._piece(piece, looked)
         finally:
             piece.close()
-        self.n_open += table.num_rows
+        self.n_open += looked.table.num_rows
         if self.n_open >= PART_ROWS:
             self.writer.end_part()
             self.n_open = 0
 
-    def _piece(self, piece: BulkPiece, table: pa.Table) -> None:
+    def _piece(self, piece: BulkPiece, looked: Looked) -> None:
+        table = looked.table
         lines = table.column("line").to_numpy()
-        if self.mapping is None:
-            self.mapping = mapping_of(self.job.source.format, self.job.unit.settings.mapping, table)
-        if self.has_strange:
-            self.mapping.learn(piece)
-        select = self.mapping.select() if self.is_plain else None
-        certain = piece.map(select) if select is not None else np.zeros(len(lines), dtype=bool)
-        self.has_strange = not certain.all()
+        certain = self._mapped(piece, looked)
         is_record = self._is_record(table, certain)
         rows = self.n_records + np.cumsum(is_record)
         if self.gates and certain.any():
@@ -170,6 +167,16 @@ class _Run:
         self.n_records += int(is_record.sum())
         self.n_productive += int(certain.sum())
         self.n_made += int(certain.sum())
+
+    def _mapped(self, piece: BulkPiece, looked: Looked) -> npt.NDArray[np.bool_]:
+        """Which rows are certain: those that are plain, and those that SQL says so of."""
+        if self.mapping is None:
+            self.mapping = mapping_of(self.job.source.format, self.job.unit.settings.mapping, looked.table)
+        if self.has_strange:
+            self.mapping.learn(piece)
+        certain = piece.map(self.mapping.select() if self.is_plain else None, looked.is_plain, looked.made)
+        self.has_strange = not certain.all()
+        return certain
 
     def _is_record(self, table: pa.Table, certain: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Certain rows are records; the others are parsed. What the reader skips is written here."""
@@ -185,14 +192,14 @@ class _Run:
 
     def _refused(self, piece: BulkPiece) -> list[int]:
         """Lines of mapped rows that some gate does not let through as they are."""
-        looked = candidate_select("placed", self.constants, locator="'{}'")
+        looked = candidate_select(PLACED, self.constants, locator="'{}'")
         made = piece.mapped(f"SELECT {', '.join(MAPPED)} FROM ({looked})", rows=_SLICE_ROWS)
         return [line for some in self.pool.refused(made) for line in some]
 
     def _insert(self, piece: BulkPiece, n_rows: int) -> list[int]:
         """Lines that were not valid, and so not inserted."""
         locator = _LOCATORS[self.job.source.format]
-        return piece.insert(candidate_select("placed", self.constants, locator=locator), valid=VALID, n_rows=n_rows)
+        return piece.insert(candidate_select(PLACED, self.constants, locator=locator), valid=VALID, n_rows=n_rows)
 
     def _compile(self, table: pa.Table, odd: npt.NDArray[np.bool_], rows: Numbers) -> None:
         at = np.flatnonzero(odd)

@@ -15,20 +15,23 @@ ORDINALS_A_ROW = 1 << 20
 """Room between the ordinals of two rows: a row makes no more pairs than this."""
 _SIGNATURE_ROWS = 256
 _NOT_STORED = "line, answer_type, answer_value, answer_unit"
+_ARRAY_ROWS = 2048
+PLACED = "(SELECT * EXCLUDE (chosen) FROM placed WHERE chosen)"
+"""SQL of the rows that were placed."""
 
 
 class BulkPiece:
-    """One piece of a file: the Arrow table `piece` and, once mapped, the Arrow table `made`.
+    """One piece of a file: the Arrow table `piece` and, once mapped, what was made of it.
 
     Both stay in Arrow, for DuckDB's threads share out an Arrow table by its batches, and a table of its own only by
     groups of 122,880 rows.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, piece: pa.Table) -> None:
-        self._connection, self._lines = connection, piece.column("line")
+        self._connection, self._piece, self._lines = connection, piece, piece.column("line")
         self._made: pa.Table | None = None
         self._at = np.zeros(0, dtype=np.int64)
-        """Place in the piece of each row of `made`."""
+        """Place in the piece of each row that was made."""
         connection.register("piece", piece)
 
     def close(self) -> None:
@@ -42,34 +45,55 @@ class BulkPiece:
         found = self._connection.execute(f"SELECT DISTINCT signature FROM ({head}) WHERE signature IS NOT NULL")
         return sorted(signature for (signature,) in found.fetchall())
 
-    def map(self, select: str) -> npt.NDArray[np.bool_]:
-        """Run the mapping; for each row of the piece, in order, whether its outcome is certain."""
-        made = self._connection.sql(select).to_arrow_table()
-        self._made = made.drop_columns(["certain"])
-        # The threads hand in their rows in any order; the lines of a piece follow one another.
-        self._at = made.column("line").to_numpy() - self._lines[0].as_py()
-        certain = np.zeros(len(self._lines), dtype=bool)
-        certain[self._at] = made.column("certain").to_numpy()
+    def map(self, select: str | None, known: npt.NDArray[np.bool_], made: pa.Table | None) -> npt.NDArray[np.bool_]:
+        """Run the mapping; for each row of the piece, in order, whether its outcome is certain.
+
+        Args:
+            select: None leaves out what is not known.
+            known: which rows of the piece are certain before.
+            made: what was made of these; None if there are none.
+        """
+        certain, tables = known.copy(), [] if made is None else [made]
+        if select is not None and not known.all():
+            rest = self._mapped(select, known)
+            certain[self._places(rest)] = rest.column("certain").to_numpy()
+            rest = rest.drop_columns(["certain"])
+            tables.append(rest if made is None else rest.cast(made.schema))
+        if tables:
+            self._made = _in_batches(pa.concat_tables(tables))
+            self._at = self._places(self._made)
         return certain
 
+    def _mapped(self, select: str, known: npt.NDArray[np.bool_]) -> pa.Table:
+        if known.any():
+            self._connection.register("piece", _in_batches(self._piece.filter(pa.array(~known)).combine_chunks()))
+        return self._connection.sql(select).to_arrow_table()
+
+    def _places(self, made: pa.Table) -> npt.NDArray[np.int64]:
+        """The threads hand in their rows in any order; the lines of a piece follow one another."""
+        return made.column("line").to_numpy() - self._lines[0].as_py()
+
     def place(self, rows: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> None:
-        """The table `placed`: the chosen rows of `made` with their numbers among the file's records."""
+        """The rows `PLACED`: those of the piece that are chosen, with their numbers among the file's records."""
         assert self._made is not None, "map comes first"
         ordinals = self._made.column("line").to_numpy() * ORDINALS_A_ROW
-        placed = self._made.append_column("row", pa.array(rows[self._at])).append_column("ordinal", pa.array(ordinals))
-        self._connection.register("placed", placed if chosen.all() else placed.filter(pa.array(chosen[self._at])))
+        more = {"row": rows[self._at], "ordinal": ordinals, "chosen": chosen[self._at]}
+        placed = self._made
+        for name, values in more.items():
+            placed = placed.append_column(name, pa.array(values))
+        self._connection.register("placed", placed)
 
     def mapped(self, select: str, *, rows: int) -> pa.RecordBatchReader:
-        """Rows of a query over `placed`, so many at a time."""
+        """Rows of a query over `PLACED`, so many at a time."""
         return self._connection.sql(select).to_arrow_reader(rows)
 
     def insert(self, select: str, *, valid: str, n_rows: int) -> list[int]:
         """Insert candidates; lines of those that are not valid, which are left out.
 
         Args:
-            select: SQL of candidates over `placed`.
+            select: SQL of candidates over `PLACED`.
             valid: SQL of a truth over its columns.
-            n_rows: number of rows in `placed`.
+            n_rows: number of rows in `PLACED`.
         """
         inserted = f"INSERT INTO candidate BY NAME SELECT * EXCLUDE ({_NOT_STORED}) FROM ({select}) WHERE {valid}"
         [(n,)] = self._connection.execute(inserted).fetchall()
@@ -77,6 +101,10 @@ class BulkPiece:
             return []
         wrong = self._connection.execute(f"SELECT line FROM ({select}) WHERE NOT {valid} ORDER BY line").fetchall()
         return [line for (line,) in wrong]
+
+
+def _in_batches(table: pa.Table) -> pa.Table:
+    return pa.Table.from_batches(table.to_batches(max_chunksize=_ARRAY_ROWS), table.schema)
 
 
 def write_uncompressed(connection: duckdb.DuckDBPyConnection) -> None:

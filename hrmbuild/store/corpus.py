@@ -22,6 +22,7 @@ from hrmbuild.records.passage import LabelledPassage
 from hrmbuild.records.source import Source
 from hrmbuild.store import reading, salts
 from hrmbuild.store.balance import Balance, read_balance
+from hrmbuild.store.bulk import write_uncompressed
 from hrmbuild.store.choosing import choose_ids
 from hrmbuild.store.connection import corpus_connection, memory_copy
 from hrmbuild.store.leaves import ComparedLeaves, compare_leaves
@@ -181,6 +182,7 @@ class Corpus:
             return False
         with self._transaction():
             ruled = self.rulings()
+            write_uncompressed(self._connection)
             settle(self._connection, labels=labels, seed=seed, rules=rules, protected=protected, rulings=ruled)
             self._set_state(_SETTLED, wanted)
         return True

@@ -85,36 +85,40 @@ def whole(path: Path, folder: Path) -> int:
 
 
 def same(path: Path, folder: Path) -> int:
-    """What the rival does, with the bulk road's reader, mapping and validation, into a DuckDB file."""
+    """What the rival does, with the bulk road's reader, mapping and validation, into a DuckDB file, which is synced."""
     import duckdb
+    import numpy as np
 
+    from hrmbuild.pairs.imported_sql import IDENTITY, QUOTED
     from hrmbuild.pipelines.bulk_mapping import mapping_of
     from hrmbuild.pipelines.bulk_pairs import TABLES
+    from hrmbuild.pipelines.bulk_plain import looked_at
     from hrmbuild.readers.bulk_lines import read_ahead
     from hrmbuild.records.pair import Pair
     from hrmbuild.records.sql import predicate
-    from hrmbuild.store.bulk import BulkPiece, write_uncompressed
+    from hrmbuild.store.bulk import PLACED, BulkPiece, write_uncompressed
 
     kind = path.suffix[1:]
     columns = {name: name for name in ("id", "condition", "instruction", "response")}
     valid = predicate(Pair, columns, without=set(Pair.model_fields) - set(columns))
-    identity = """sha256('["' || condition || '",' || ji || ',' || jr || ']')"""
     mapping = None
     with duckdb.connect(str(folder / "same.duckdb"), config={"memory_limit": "768MiB", "threads": "2"}) as connection:
         connection.execute("CREATE TABLE kept (line BIGINT, id VARCHAR, condition VARCHAR, instruction VARCHAR, "
                            "response VARCHAR)")  # fmt: skip
         connection.execute("BEGIN")
         write_uncompressed(connection)
-        for table in read_ahead(TABLES[kind](path, relative=path.name, sha256=None)):
-            piece = BulkPiece(connection, table)
+        for looked in read_ahead(looked_at(TABLES[kind](path, relative=path.name, sha256=None), kind, None)):
+            piece = BulkPiece(connection, looked.table)
             if mapping is None:
-                mapping = mapping_of(kind, None, table)
+                mapping = mapping_of(kind, None, looked.table)
                 mapping.learn(piece)  # as for an ingest: not again until a row is strange, and here none is
+            certain = piece.map(mapping.select(), looked.is_plain, looked.made)
+            piece.place(np.arange(len(certain)), certain)
             [(n,)] = connection.execute(
                 f"INSERT INTO kept SELECT line, id, condition, instruction, response FROM ("
-                f"SELECT *, {identity} AS id FROM ({mapping.select()}) WHERE certain) WHERE {valid}"
+                f"SELECT *, {IDENTITY} AS id FROM (SELECT * REPLACE ({QUOTED}) FROM {PLACED})) WHERE {valid}"
             ).fetchall()
-            assert n == len(table), "the rows are plain"
+            assert n == len(certain), "a row is neither plain nor certain"
             piece.close()
         connection.execute("COMMIT")
         connection.execute(

@@ -189,6 +189,31 @@ def test_both_roads_end_at_the_same_place_on_many_rows(
     assert bulk == rows
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", ["", "{answer_rule: after_hashes}", '{response_pattern: "(of|claim)$"}',
+                                  "{instruction: [instruction], response: response, condition: =cot}"])  # fmt: skip
+def test_rows_that_are_plain_end_where_the_compiler_would_have_put_them(
+    rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most rows are of words alone and spelt in one way, as writers of such files spell them; the others are not."""
+    monkeypatch.setattr("hrmbuild.readers.bulk_lines.BLOCK_BYTES", 1 << 15)
+    draw, lines = Draw("plain"), []
+    columns: dict[str, list[str]] = {"condition": [], "instruction": [], "response": []}
+    for _ in range(2500):
+        texts = [" ".join(draw.one(("the", "claim", "of", "42", "$5")) for _ in range(1 + draw.below(6))) for _ in "ab"]
+        row = {"condition": draw.one(("direct", "cot")), "instruction": texts[0], "response": texts[1]}
+        lines.append(draw.line() if draw.below(5) == 0 else json.dumps(row))
+        for name, column in columns.items():
+            column.append(draw.words() if draw.below(9) == 0 else row[name])
+    (tmp_path / "a.jsonl").write_text("\n".join(line.replace("\0", "") for line in lines), "utf-8", "ignore")
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet", row_group_size=300)
+    config = CONFIG.replace("kind: pairs,", f"kind: pairs, mapping: {rule}," if rule else "kind: pairs,")
+    monkeypatch.setitem(globals(), "CONFIG", config)
+    by_rows, bulk = on_both_roads(tmp_path, monkeypatch)
+    assert bulk == by_rows
+    assert len(bulk["candidate"]) > (2000 if "hashes" not in rule else -1)
+
+
 def test_lines_are_cut_and_numbered_wherever_a_block_ends(tmp_path: Path) -> None:
     path = tmp_path / "lines.jsonl"
     path.write_bytes(b"\xef\xbb\xbfa\r\nb\r\rc\xc3\xa9\n\n" + b"long" * 9 + b"\r\nlast")
