@@ -25,7 +25,9 @@ NonceOption = Annotated[
     typer.Option("--nonce", metavar="N", help="Words that nobody could foresee at the freeze: draws a sample."),
 ]
 SizeOption = Annotated[int, typer.Option("--n", min=1, max=10_000, help="Pairs to draw.")]
-ErrorsOption = Annotated[int | None, typer.Option("--errors", metavar="K", help="Pairs that you found to be wrong.")]
+ErrorsOption = Annotated[
+    int | None, typer.Option("--errors", min=0, max=10_000, metavar="K", help="Pairs that you found to be wrong.")
+]
 MarkedOption = Annotated[
     Path | None, typer.Option("--marked", metavar="FILE.csv", help="The form of audit sample --form, filled in.")
 ]
