@@ -24,6 +24,8 @@ from hrmbuild.config.loading import Project
 from hrmbuild.config.project import SourceConfig
 from hrmbuild.errors import ConfigError, raise_all
 from hrmbuild.fingerprint import hash_file
+from hrmbuild.gates.secrets import find_secrets
+from hrmbuild.pipelines.masking import without_secrets
 from hrmbuild.pipelines.scorings import FILE_NAME as SCORINGS_NAME
 from hrmbuild.readers.registry import READERS
 from hrmbuild.store.reading import Refused
@@ -142,6 +144,10 @@ def _unknown_reader(project: Project, format: str, entry: int) -> ConfigError:
 def _admitted(project: Project, walk: _Walk, *, entry: int) -> Iterator[FoundFile]:
     """Hash what may be read; what cannot be read joins the refused."""
     for path in walk.files:
+        if find_secrets(relative_name(project, path)):
+            told = without_secrets(relative_name(project, path))
+            walk.refused.append((told, "read.secret_name", "its name holds a secret, and names are shown to everybody"))
+            continue
         try:
             size, digest = path.stat().st_size, hash_file(path)
         except OSError as error:
