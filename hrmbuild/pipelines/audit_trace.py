@@ -25,6 +25,7 @@ from hrmbuild.fingerprint import hash_file, sha256_hex
 from hrmbuild.packaging.verify import read_package_manifest
 from hrmbuild.pipelines.audit_pairs import FrozenPack, frozen_pack, shown_labels
 from hrmbuild.pipelines.base_pairs import TAKEN, Base, bases, find_trained, included_source
+from hrmbuild.pipelines.freeze_manifest import code_of
 from hrmbuild.pipelines.frozen_corpus import frozen_folder
 from hrmbuild.pipelines.manifests import all_manifests
 from hrmbuild.pipelines.pack_facts import source_rows
@@ -78,13 +79,13 @@ def trace(
     if (Path(thing) / "run.json").is_file():
         return Trace("run", trace_run(project, Path(thing), step=step))
     pack = frozen_pack(project, manifest)
+    shown = shown_labels(pack.manifest, show_label=show_label, role=role, project=project)
     entry = _source_entry(pack.manifest, thing)
     if entry is not None:
-        return Trace("source", _source(project, pack, entry))
+        return Trace("source", _source(project, pack, entry, shown))
     included = included_source(pack.manifest, thing)
     if included is not None:
-        return Trace("source", _included_source(project, pack, *included))
-    shown = shown_labels(pack.manifest, show_label=show_label, role=role, project=project)
+        return Trace("source", _included_source(project, pack, *included, shown))
     base, row = find_trained(project, pack, thing)
     return Trace("pair", _pair(project, pack, row, shown, base))
 
@@ -190,17 +191,18 @@ def _names_of_templates(project: Project) -> dict[str, str]:
 # --- a source --------------------
 
 
-def _source(project: Project, pack: FrozenPack, entry: SourceEntry) -> dict[str, Any]:
+def _source(project: Project, pack: FrozenPack, entry: SourceEntry, shown: frozenset[str]) -> dict[str, Any]:
     folders = [folder for folder in all_manifests(project) if _names(folder, entry.source.sha256)]
-    return {**_of_source(entry, pack.folder), "base": None, **_descendants(project, folders)}
+    return {**_of_source(entry, pack.folder, shown), "base": None, **_descendants(project, folders)}
 
 
-def _of_source(entry: SourceEntry, folder: Path) -> dict[str, Any]:
-    """What a manifest and its rows say of a file."""
+def _of_source(entry: SourceEntry, folder: Path, shown: frozenset[str]) -> dict[str, Any]:
+    """What a manifest and its rows say of a file; a message about it may quote it."""
     source, rows = entry.source, source_rows(folder, entry.source.sha256, n_shown=SHOWN_PAIRS)
     return {
         "path": source.path, "sha256": source.sha256, "declared": _declared(source), "status": entry.status,
-        "reason": entry.reason, "records": entry.records, "made": entry.made, "kept": entry.kept,
+        "reason": entry.reason if source.label in shown else entry.reason and code_of(entry.reason),
+        "records": entry.records, "made": entry.made, "kept": entry.kept,
         "rejected": entry.rejected, "reasons": entry.reasons, "n_pairs": sum(rows.by_split.values()),
         "splits": {split: rows.by_split.get(split, 0) for split in SPLITS}, "questions": rows.by_kind,
         "also_from_others": rows.n_shared, "pairs": rows.first,
@@ -208,7 +210,7 @@ def _of_source(entry: SourceEntry, folder: Path) -> dict[str, Any]:
 
 
 def _included_source(
-    project: Project, pack: FrozenPack, included: IncludedManifest, source: IncludedSource
+    project: Project, pack: FrozenPack, included: IncludedManifest, source: IncludedSource, shown: frozenset[str]
 ) -> dict[str, Any]:
     """A file of an include, as the base's own manifest and rows tell it.
 
@@ -222,7 +224,7 @@ def _included_source(
     entries = [one for one in found.pack.manifest.sources if one.source.sha256 == source.source.sha256]
     base = {**found.named(), "trained_on": source.count.pairs}
     folders = [folder for folder in all_manifests(project) if _names(folder, source.source.sha256)]
-    return {**_of_source(entries[0], found.pack.folder), "base": base, **_descendants(project, folders)}
+    return {**_of_source(entries[0], found.pack.folder, shown), "base": base, **_descendants(project, folders)}
 
 
 # --- a package, and what hangs on manifests --------------------

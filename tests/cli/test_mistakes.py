@@ -243,7 +243,8 @@ def test_a_path_that_no_system_takes_a_number_beyond_all_bounds_and_flags_that_c
 
 def test_streams_that_are_closed_or_full_end_in_no_traceback(project: Path) -> None:
     for redirect, status in ((">&-", 0), ("2>&- <&-", 0), (">/dev/full", 3)):
-        command = f"exec {sys.executable} -c 'from hrmbuild.cli.main import run; run()' explain gate.not_nfc --json {redirect}"
+        program = f"{sys.executable} -c 'from hrmbuild.cli.main import run; run()'"
+        command = f"exec {program} explain gate.not_nfc --json {redirect}"
         done = subprocess.run(["bash", "-c", command], capture_output=True, cwd=project, check=False)
         assert (done.returncode, b"Traceback" in done.stderr) == (status, False), (redirect, done.stderr.decode())
 

@@ -304,3 +304,17 @@ def test_a_refused_pair_is_as_secret_as_the_document_that_it_shows_and_a_label_t
         assert "qxboard" in typed("rejections", "--show-label", "board").told
         with Corpus.open(Path("corpus.duckdb"), read_only=True) as corpus:
             assert {pair.label for pair in corpus.pairs()} == {"board"}
+
+
+def test_why_a_file_was_set_aside_is_told_without_its_words(tmp_path: Path) -> None:
+    rows = "".join(json.dumps({"instruction": f"What is {n} + {n}?", "response": f"{2 * n}"}) + "\n" for n in range(30))
+    (tmp_path / "sums.jsonl").write_text(rows, encoding="utf-8")
+    (tmp_path / "twice.csv").write_text("qxboardabcdef,qxboardabcdef\n1,2\n", encoding="utf-8")
+    entries = "{path: sums.jsonl, kind: pairs, label: board}", "{path: twice.csv, kind: tables, label: board}"
+    declared = "".join(f"  - {one[:-1]}, owner: o, license: l}}\n" for one in entries)
+    with chdir(tmp_path):
+        Path("hrmbuild.yaml").write_text(f"name: t\nlabels: {list(LABELS)}\nsources:\n{declared}", encoding="utf-8")
+        assert [typed(word).status for word in ("ingest", "freeze")] == [0, 0]
+        words = ("audit", "trace", "twice.csv")
+        assert "read.duplicate_columns" in (told := typed(*words).told) and above(told.encode(), "open") == []
+        assert above(typed("rejections").told.encode(), "open") == []
