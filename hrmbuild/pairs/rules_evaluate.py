@@ -19,7 +19,8 @@ from hrmbuild.records.ruleset import RuleSet
 
 NO_RULE = "no rule applies"
 """The outcome in a gap."""
-_CHUNK_CASES = 50_000
+_CHUNK_CASES, _CHUNK_VALUES = 50_000, 1_000_000
+"""Cases of one statement, and values of all of them: a table of hundreds of thresholds has as many columns."""
 
 Case: TypeAlias = tuple[int, ...]
 """One index a fact, in the order of the file."""
@@ -43,8 +44,10 @@ class Decision:
 def evaluate(rules: CheckedRules, cases: Sequence[tuple[Variant, Case]], connection: SqlConnection) -> list[Decision]:
     """One decision a case, in the order given."""
     found: list[Decision] = []
-    for start in range(0, len(cases), _CHUNK_CASES):
-        chunk = cases[start : start + _CHUNK_CASES]
+    n_columns = max(1, len(rules.domains) + len(rules.ruleset.parameters))
+    n = max(1, min(_CHUNK_CASES, _CHUNK_VALUES // n_columns))
+    for start in range(0, len(cases), n):
+        chunk = cases[start : start + n]
         rows = connection.execute(_query(rules), _columns(rules, chunk)).fetchall()
         found += [_decision(rules, variant, row) for (variant, _), row in zip(chunk, rows, strict=True)]
     return found

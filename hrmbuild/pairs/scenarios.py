@@ -25,7 +25,11 @@ from hrmbuild.pairs.variants import Variant
 from hrmbuild.records.pair import Split
 
 MAX_CELLS = 4096
-"""Cells looked at in one variant; beyond, a drawn share of them."""
+"""Cells looked at as written; beyond, a drawn share of them."""
+_VARIANT_CELLS = 1024
+"""The same of a variant with more than `MAX_CELLS`: tens of cases are drawn from them."""
+_CELLS_AT_ONCE = 50_000
+"""Cells of how many variants are held at a time: those of hundreds fill gigabytes."""
 SMALL_SPACE = 40
 """Cases of a space that is used up whole."""
 _ATTEMPTS_PER_SCENARIO = 16
@@ -62,12 +66,17 @@ class Space:
     near: tuple[frozenset[int], ...]
     """One set a fact: the indices at, just below and just above thresholds of rules that the variant has."""
 
-    def cells(self, *, seed: int, key: str) -> list[Cell]:
-        """All cells, or `MAX_CELLS` drawn ones."""
-        if math.prod(map(len, self.intervals)) <= MAX_CELLS:
+    @property
+    def n_cells(self) -> int:
+        """All of them."""
+        return math.prod(map(len, self.intervals))
+
+    def cells(self, *, seed: int, key: str, most: int = MAX_CELLS) -> list[Cell]:
+        """All cells; `most` drawn ones where there are more than `MAX_CELLS`."""
+        if self.n_cells <= MAX_CELLS:
             return list(itertools.product(*self.intervals))
-        drawn = (self._drawn_cell(seed, f"{key}/{i}") for i in range(2 * MAX_CELLS))
-        return list(dict.fromkeys(drawn))[:MAX_CELLS]
+        drawn = (self._drawn_cell(seed, f"{key}/{i}") for i in range(2 * most))
+        return list(dict.fromkeys(drawn))[:most]
 
     def _drawn_cell(self, seed: int, key: str) -> Cell:
         return tuple(draw_one(options, "cell", seed, f"{key}.{i}") for i, options in enumerate(self.intervals))
@@ -154,18 +163,27 @@ Layers: TypeAlias = Mapping[int, Sequence[Cell]]
 
 def _layers(
     rules: CheckedRules, variants: Sequence[Variant], spaces: Sequence[Space], *, seed: int, connection: SqlConnection
-) -> list[Layers]:
+) -> Iterator[Layers]:
     """What decides in each cell, asked of its middle. Where thresholds hang on other facts this is a guide only."""
-    cells = [space.cells(seed=seed, key=f"{v.key}") for v, space in zip(variants, spaces, strict=True)]
-    middles = [(v, _middle(cell)) for v, own in zip(variants, cells, strict=True) for cell in own]
-    decisions = iter(evaluate(rules, middles, connection))
-    found: list[Layers] = []
-    for own in cells:
-        layer: dict[int, list[Cell]] = {}
-        for cell in own:
-            decided = next(decisions).decided_by
-            layer.setdefault(-1 if decided is None else decided, []).append(cell)
-        found.append(layer)
+    at_once = max(1, _CELLS_AT_ONCE // max((min(space.n_cells, MAX_CELLS) for space in spaces), default=1))
+    cells = (_cells(variant, space, seed=seed) for variant, space in zip(variants, spaces, strict=True))
+    owners = iter(variants)
+    while own := list(itertools.islice(cells, at_once)):
+        middles = [(v, _middle(cell)) for some, v in zip(own, owners, strict=False) for cell in some]
+        decisions = iter(evaluate(rules, middles, connection))
+        yield from (_layered(some, decisions) for some in own)
+
+
+def _cells(variant: Variant, space: Space, *, seed: int) -> list[Cell]:
+    return space.cells(seed=seed, key=f"{variant.key}", most=MAX_CELLS if variant.key is None else _VARIANT_CELLS)
+
+
+def _layered(cells: Sequence[Cell], decisions: Iterator[Decision]) -> Layers:
+    """The next decisions are those of the cells."""
+    found: dict[int, list[Cell]] = {}
+    for cell in cells:
+        decided = next(decisions).decided_by
+        found.setdefault(-1 if decided is None else decided, []).append(cell)
     return found
 
 
