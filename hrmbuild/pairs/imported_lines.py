@@ -19,6 +19,7 @@ from hrmbuild.config.project import PairsMapping
 from hrmbuild.pairs.imported import CONTEXT_BYTES
 from hrmbuild.pairs.imported_plain import QUOTE, Roles, are_trimmed, odd, places_of, roles_of
 from hrmbuild.pairs.imported_stretches import CONDITIONS, Bytes, Places, Stretches, Truths, letters_of, made_batch
+from hrmbuild.records.arrays import arrow_truths
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+(?: [A-Za-z0-9_-]+)*")
 _MOST_KEYS = 8
@@ -43,7 +44,7 @@ class Spelling:
         fits &= are_trimmed(lines.data, asked, CONTEXT_BYTES) & are_trimmed(lines.data, answered)
         is_plain = lines.is_regular.copy()
         is_plain[is_plain] = fits
-        line = batch.column("line").filter(pa.array(is_plain))
+        line = batch.column("line").filter(arrow_truths(is_plain))
         return is_plain, made_batch(line, condition[fits], asked.chosen(fits), answered.chosen(fits))
 
     @property

@@ -19,6 +19,7 @@ from hrmbuild.pairs.imported import CONTEXT_BYTES
 from hrmbuild.pairs.imported_shapes import LIST_END, OPTIONAL_END, SHAPES
 from hrmbuild.pairs.imported_sql import is_known
 from hrmbuild.pairs.imported_stretches import CONDITIONS, Bytes, Places, Stretches, Truths, letters_of, made_batch
+from hrmbuild.records.arrays import arrow_truths, numbers_of, truths_of
 
 QUOTE, _BLANK = 0x22, 0x20
 _VISIBLE = 0x7E - _BLANK
@@ -70,7 +71,7 @@ def plain_columns(batch: pa.RecordBatch, roles: Roles) -> tuple[Truths, pa.Recor
     condition = _conditions(batch, roles)
     asked, answered = batch.column(roles.instruction), batch.column(roles.response)
     is_plain = (condition >= 0) & _are_plain(asked, most=CONTEXT_BYTES) & _are_plain(answered)
-    line = batch.column("line").filter(pa.array(is_plain))
+    line = batch.column("line").filter(arrow_truths(is_plain))
     texts = [_whole(column).chosen(is_plain) for column in (asked, answered)]
     return is_plain, made_batch(line, condition[is_plain], *texts)
 
@@ -79,9 +80,10 @@ def _conditions(batch: pa.RecordBatch, roles: Roles) -> Places:
     """Number of each row's condition, -1 where it is none of those known."""
     if roles.condition is None:
         return np.full(len(batch), CONDITIONS.index(roles.fixed))
-    told, found = batch.column(roles.condition).dictionary_encode(), {name: n for n, name in enumerate(CONDITIONS)}
-    numbers = np.array([*(found.get(name, -1) for name in told.dictionary.to_pylist()), -1], dtype=np.int64)
-    return numbers[told.indices.fill_null(len(numbers) - 1).to_numpy(zero_copy_only=False)]
+    told = batch.column(roles.condition).dictionary_encode("encode")
+    found = {name: n for n, name in enumerate(CONDITIONS)}
+    numbers = np.array([found.get(name, -1) for name in told.dictionary.to_pylist()], dtype=np.int64)
+    return numbers[numbers_of(told.indices.cast(pa.int64()))]
 
 
 def _whole(texts: pa.StringArray) -> Stretches:
@@ -93,7 +95,7 @@ def _are_plain(texts: pa.StringArray, most: int | None = None) -> Truths:
     (data, bounds), whole = letters_of(texts), _whole(texts)
     n_odd = np.diff(np.searchsorted(places_of(odd(data, QUOTE)), bounds - bounds[0]))
     is_plain = (n_odd == 0) & are_trimmed(data, whole, most)
-    return is_plain if not texts.null_count else is_plain & texts.is_valid().to_numpy(zero_copy_only=False)
+    return is_plain if not texts.null_count else is_plain & truths_of(texts.is_valid())
 
 
 def odd(data: Bytes, *more: int) -> Truths:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from hrmbuild.records.arrays import arrow_numbers, arrow_texts
 from hrmbuild.records.pair import Condition
 
 Bytes = npt.NDArray[np.uint8]
@@ -65,7 +66,7 @@ def made_batch(line: pa.Array, conditions: Places, asked: Stretches, answered: S
     Args:
         conditions: numbers in `CONDITIONS`.
     """
-    nothing, condition = pa.nulls(len(line), pa.string()), pa.array(CONDITIONS).take(pa.array(conditions))
+    nothing, condition = pa.nulls(len(line), pa.string()), arrow_texts(CONDITIONS).take(arrow_numbers(conditions))
     return pa.RecordBatch.from_pydict({
         "line": line, "condition": condition, "instruction": asked.views(), "response": answered.views(),
         "ji": nothing, "jr": nothing,

@@ -36,6 +36,7 @@ from hrmbuild.readers.bulk_parquet import parquet_tables
 from hrmbuild.readers.inference import HEAD_BYTES
 from hrmbuild.readers.registry import choose_format
 from hrmbuild.readers.result import skip
+from hrmbuild.records.arrays import arrow_numbers, numbers_of
 from hrmbuild.records.pair import Pair
 from hrmbuild.records.sql import predicate
 from hrmbuild.store.bulk import PLACED, BulkPiece, write_uncompressed
@@ -153,7 +154,7 @@ class _Run:
 
     def _piece(self, piece: BulkPiece, looked: Looked) -> None:
         table = looked.table
-        lines = table.column("line").to_numpy()
+        lines = numbers_of(table.column("line"))
         certain = self._mapped(piece, looked)
         is_record = self._is_record(table, certain)
         rows = self.n_records + np.cumsum(is_record)
@@ -181,7 +182,7 @@ class _Run:
     def _is_record(self, table: pa.Table, certain: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Certain rows are records; the others are parsed. What the reader skips is written here."""
         is_record, odd = certain.copy(), np.flatnonzero(~certain)
-        lines = table.column("line").to_numpy()
+        lines = numbers_of(table.column("line"))
         found = (one for answer in self.pool.look(_slices(table, odd)) for one in answer)
         for at, told in zip(odd, found, strict=True):
             is_record[at] = told == RECORD
@@ -265,4 +266,4 @@ def _parts(at: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
 def _slices(table: pa.Table, at: npt.NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
     """Some rows of a table, as many at a time as a process is given."""
     for some in _parts(at):
-        yield table.take(pa.array(some)).combine_chunks().to_batches()[0]
+        yield table.take(arrow_numbers(some)).combine_chunks().to_batches()[0]

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from hrmbuild.errors import InputError
+from hrmbuild.records.arrays import arrow_numbers
 
 BLOCK_BYTES = 24 << 20
 """Read at a time; a batch holds about as much."""
@@ -112,7 +113,7 @@ def _table(data: bytearray, first_line: int) -> pa.Table:
             text.validate(full=True)
         except pa.ArrowInvalid:
             raise NotPlainError from None
-    numbers = pa.array(np.arange(first_line, first_line + len(text), dtype=np.int64))
+    numbers = arrow_numbers(np.arange(first_line, first_line + len(text)))
     batch = pa.RecordBatch.from_arrays([numbers, text], names=["line", "text"])
     return pa.Table.from_batches([batch.slice(at, _ARRAY_ROWS) for at in range(0, len(text), _ARRAY_ROWS)])
 

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from hrmbuild.records.arrays import arrow_numbers, arrow_truths, numbers_of, truths_of
+
 ORDINALS_A_ROW = 1 << 20
 """Room between the ordinals of two rows: a row makes no more pairs than this."""
 _SIGNATURE_ROWS = 256
@@ -56,7 +58,7 @@ class BulkPiece:
         certain, tables = known.copy(), [] if made is None else [made]
         if select is not None and not known.all():
             rest = self._mapped(select, known)
-            certain[self._places(rest)] = rest.column("certain").to_numpy()
+            certain[self._places(rest)] = truths_of(rest.column("certain"))
             rest = rest.drop_columns(["certain"])
             tables.append(rest if made is None else rest.cast(made.schema))
         if tables:
@@ -66,21 +68,22 @@ class BulkPiece:
 
     def _mapped(self, select: str, known: npt.NDArray[np.bool_]) -> pa.Table:
         if known.any():
-            self._connection.register("piece", _in_batches(self._piece.filter(pa.array(~known)).combine_chunks()))
+            self._connection.register("piece", _in_batches(self._piece.filter(arrow_truths(~known)).combine_chunks()))
         return self._connection.sql(select).to_arrow_table()
 
     def _places(self, made: pa.Table) -> npt.NDArray[np.int64]:
         """The threads hand in their rows in any order; the lines of a piece follow one another."""
-        return made.column("line").to_numpy() - self._lines[0].as_py()
+        return numbers_of(made.column("line")) - self._lines[0].as_py()
 
     def place(self, rows: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> None:
         """The rows `PLACED`: those of the piece that are chosen, with their numbers among the file's records."""
         assert self._made is not None, "map comes first"
-        ordinals = self._made.column("line").to_numpy() * ORDINALS_A_ROW
-        more = {"row": rows[self._at], "ordinal": ordinals, "chosen": chosen[self._at]}
+        ordinals = numbers_of(self._made.column("line")) * ORDINALS_A_ROW
+        more = {"row": arrow_numbers(rows[self._at]), "ordinal": arrow_numbers(ordinals),
+                "chosen": arrow_truths(chosen[self._at])}  # fmt: skip
         placed = self._made
         for name, values in more.items():
-            placed = placed.append_column(name, pa.array(values))
+            placed = placed.append_column(name, values)
         self._connection.register("placed", placed)
 
     def mapped(self, select: str, *, rows: int) -> pa.RecordBatchReader:
